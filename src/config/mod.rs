@@ -1,0 +1,250 @@
+//! What the operator wrote → what the program may trust.
+//!
+//! Two steps: `section` holds the file and the environment as they were written, `validate`
+//! turns them into the [`Config`] below and reports every wrong value at once. A [`Config`] is plain
+//! data: it names no run-time type, and nothing in it is checked again later.
+
+mod disk;
+mod environment;
+mod load;
+mod problem;
+mod secret_source;
+mod section;
+mod url;
+mod validate;
+mod value;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+pub use environment::Environment;
+pub use load::{Loaded, load, parse};
+pub use problem::{Problem, Problems};
+
+/// Everything that the program may trust about its configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[listen]` or `[[listen]]`: at least one.
+    pub listeners: Vec<Listener>,
+    /// `[server]`: limits that all listeners share.
+    pub server: Server,
+    /// `[admin]`: health for orchestrators, on a listener of its own.
+    pub admin: Admin,
+    /// `[body]`: how request bodies are kept until they are sent.
+    pub body: Body,
+    /// `[upstream]`: where WeChat is.
+    pub upstream: Upstream,
+    /// `[heal]`: when a request is sent a second time.
+    pub heal: Heal,
+    /// `[token]`: deadlines and margins of every account's token.
+    pub token: Token,
+    /// `[store]`: where tokens survive a restart.
+    pub store: Store,
+    /// `[[account]]`: at least one; names and appids are unique.
+    pub accounts: Vec<Account>,
+    /// `[log]`.
+    pub log: Log,
+}
+
+/// One address that callers connect to.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// `address`: a TCP address; default `127.0.0.1:8080`.
+    pub address: SocketAddr,
+    /// `account`: the name of the account that this listener speaks for; it exists.
+    pub account: Option<String>,
+    /// `token_endpoint`: how the token endpoints answer here.
+    pub token_endpoint: TokenEndpoint,
+    /// `hosts`: further names that may stand in `Host` on a loopback listener, in lower case, without port.
+    pub hosts: Vec<String>,
+    /// `browsers`: `true` switches off the rules against browsers and DNS rebinding (DESIGN §3.2).
+    pub browsers: bool,
+}
+
+/// What `/cgi-bin/token` and `/cgi-bin/stable_token` answer at the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenEndpoint {
+    /// A stand-in that is worth nothing outside this gateway (the default).
+    Placeholder,
+    /// The real token with its remaining life; never on a TCP listener beyond loopback.
+    Real,
+    /// 403.
+    Refuse,
+}
+
+/// Limits that all listeners share.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// `workers`: threads that carry requests; default one a core; 1 … 256.
+    pub workers: usize,
+    /// `connections`: callers' connections at once, over all listeners; default 16,384.
+    pub connections: usize,
+    /// `requests`: requests in flight at once, over all listeners; default 4,096.
+    pub requests: usize,
+    /// `head_size`: bytes of a request's line and fields; default 64 KiB; 1 KiB … 1 MiB.
+    pub head_size: usize,
+    /// `head_timeout`: from a head's first byte to its end; default 15 s.
+    pub head_timeout: Duration,
+    /// `idle_timeout`: how long a kept-alive connection may be silent; default 75 s.
+    pub idle_timeout: Duration,
+    /// `send_timeout`: how long a caller may take none of the answer's bytes; default 30 s.
+    pub send_timeout: Duration,
+    /// `drain_timeout`: how long a stop waits for requests in flight; default 25 s.
+    pub drain_timeout: Duration,
+}
+
+/// The admin listener.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// `address`; `None` (written `"off"`) for no admin listener; default `127.0.0.1:8081`.
+    pub address: Option<SocketAddr>,
+}
+
+/// How request bodies are kept until they are sent.
+#[derive(Debug, Clone)]
+pub struct Body {
+    /// `memory`: bytes of one body that stay in memory; the rest goes to a file; default 1 MiB.
+    pub memory: usize,
+    /// `memory_total`: bytes of all bodies together that stay in memory; beyond, even small ones go to files; default 256 MiB.
+    pub memory_total: usize,
+    /// `limit`: bytes of one body at most (413 beyond); default 64 MiB.
+    pub limit: u64,
+    /// `directory`: where the unlinked temporary files are made; default `/var/tmp`; it exists and is writable.
+    pub directory: PathBuf,
+    /// `idle_timeout`: the longest silence in the middle of a body; default 30 s.
+    pub idle_timeout: Duration,
+}
+
+/// Where WeChat is and how long it may take.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// `base_url`: scheme and authority only; default `https://api.weixin.qq.com`.
+    pub base_url: BaseUrl,
+    /// `ca_file`: PEM certificates trusted besides the system's roots; it can be read.
+    pub ca_file: Option<PathBuf>,
+    /// `proxy`: an `http://` forward proxy that is asked to CONNECT.
+    pub proxy: Option<Proxy>,
+    /// `connect_timeout`: name resolution, TCP, CONNECT and TLS together; default 3 s.
+    pub connect_timeout: Duration,
+    /// `first_byte_timeout`: from the request's last byte to the answer's head; default 55 s.
+    pub first_byte_timeout: Duration,
+    /// `idle_body_timeout`: the longest silence in the middle of an answer; default 30 s.
+    pub idle_body_timeout: Duration,
+    /// `idle_timeout`: how long an unused connection is kept; default 5 s (WECHAT.md §4: WeChat closes them within seconds).
+    pub idle_timeout: Duration,
+    /// `idle_connections`: unused connections that each worker keeps; default 256.
+    pub idle_connections: usize,
+}
+
+/// A scheme and an authority, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    /// Whether the scheme is `https`.
+    pub tls: bool,
+    /// A name or an address, in lower case; an IPv6 address without its brackets.
+    pub host: String,
+    /// The port, also when it is the scheme's own.
+    pub port: u16,
+}
+
+/// A forward proxy, with the credentials that its URL may carry.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// A name or an address, as in [`BaseUrl`].
+    pub host: String,
+    /// The port; default 80.
+    pub port: u16,
+    /// `user:password`, percent-decoded, for `Proxy-Authorization: Basic`.
+    pub credentials: Option<SecretString>,
+}
+
+/// When a request is sent a second time.
+#[derive(Debug, Clone)]
+pub struct Heal {
+    /// `errcodes` that mean "this token is bad"; default 40001, 42001, 40014 (WECHAT.md §2).
+    pub errcodes: Vec<i64>,
+    /// `pause` before a request goes out again with a token that WeChat says is alive; default 500 ms.
+    pub pause: Duration,
+}
+
+/// Deadlines and margins of every account's token.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// `fetch_timeout`: one call to a token endpoint; default 10 s.
+    pub fetch_timeout: Duration,
+    /// `wait_timeout`: how long a request waits for a token; default 8 s.
+    pub wait_timeout: Duration,
+    /// `margin`: how long before its expiry a token is replaced; default by the endpoint (DESIGN §4).
+    pub margin: Option<Duration>,
+}
+
+/// Where tokens survive a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Store {
+    /// `kind = "memory"`: nowhere (the default).
+    Memory,
+    /// `kind = "file"`: one file an account in `directory`, mode 0600; the directory exists and is writable.
+    File {
+        /// `directory`.
+        directory: PathBuf,
+    },
+}
+
+/// An appid and its secret.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// `name`: `[A-Za-z0-9_.-]{1,64}`, not only dots; default the appid.
+    pub name: String,
+    /// `appid`.
+    pub appid: String,
+    /// `secret`: the AppSecret.
+    pub secret: SecretString,
+    /// `token`: which endpoint hands the tokens out.
+    pub token: TokenKind,
+    /// `default`: whether requests that select no account use this one; true where it is the only account.
+    pub default: bool,
+    /// `placeholder_key`: what placeholders are signed with, instead of a key made from the secret.
+    pub placeholder_key: Option<SecretString>,
+}
+
+/// Which token endpoint an account uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// The stable endpoint, or the classic one where the issuer has no stable endpoint (the default).
+    Auto,
+    /// `/cgi-bin/stable_token`.
+    Stable,
+    /// `/cgi-bin/token`.
+    Classic,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// `level`: default `info`.
+    pub level: LogLevel,
+    /// `format`: default `text`.
+    pub format: LogFormat,
+}
+
+/// The least severe line that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// For people or for machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum LogFormat {
+    Text,
+    Json,
+}

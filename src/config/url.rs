@@ -1,0 +1,142 @@
+//! The two URLs of a configuration: where WeChat is, and the proxy on the way there.
+//!
+//! No message repeats a URL: it may carry a password.
+
+use percent_encoding::percent_decode_str;
+use reqwest::Url;
+use secrecy::SecretString;
+use toml::Value;
+
+use super::value::text;
+use super::{BaseUrl, Proxy};
+
+/// `https://api.weixin.qq.com`: a scheme and an authority.
+pub(super) fn base_url(value: Value) -> Result<BaseUrl, String> {
+    const RIGHT: &str = "must be a scheme and a host, such as \"https://api.weixin.qq.com\"";
+    let url = Url::parse(&text(value)?).map_err(|_| RIGHT)?;
+    let (tls, default_port) = match url.scheme() {
+        "https" => (true, 443),
+        "http" => (false, 80),
+        _ => return Err(format!("{RIGHT}; the scheme is https or http")),
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("{RIGHT}; it takes no user or password"));
+    }
+    let host = only_host(&url).ok_or_else(|| format!("{RIGHT}; it takes no path, query or fragment"))?;
+    let port = port(&url, default_port)?;
+    Ok(BaseUrl { tls, host, port })
+}
+
+/// `http://[user:password@]host[:port]`.
+pub(super) fn proxy(value: Value) -> Result<Proxy, String> {
+    const RIGHT: &str = "must be an \"http://\" URL of a host and a port, such as \"http://10.0.0.1:3128\"";
+    let url = Url::parse(&text(value)?).map_err(|_| RIGHT)?;
+    if url.scheme() != "http" {
+        return Err(RIGHT.to_owned());
+    }
+    let host = only_host(&url).ok_or_else(|| format!("{RIGHT}; it takes no path, query or fragment"))?;
+    let port = port(&url, 80)?;
+    Ok(Proxy { host, port, credentials: credentials(&url)? })
+}
+
+/// The host without brackets, where nothing follows the authority.
+fn only_host(url: &Url) -> Option<String> {
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let host = url.host_str().filter(|_| bare)?;
+    Some(host.trim_start_matches('[').trim_end_matches(']').to_owned())
+}
+
+fn port(url: &Url, default: u16) -> Result<u16, String> {
+    match url.port().unwrap_or(default) {
+        0 => Err("the port must not be 0".to_owned()),
+        port => Ok(port),
+    }
+}
+
+/// `user:password`, percent-decoded. RFC 7617 §2: a user has no colon, and neither has a control character.
+fn credentials(url: &Url) -> Result<Option<SecretString>, String> {
+    let decode = |text: &str| percent_decode_str(text).decode_utf8().ok().map(|text| text.into_owned());
+    let (user, password) = (decode(url.username()), decode(url.password().unwrap_or_default()));
+    match (user, password) {
+        (Some(user), Some(password)) if user.is_empty() && password.is_empty() => Ok(None),
+        (Some(user), Some(password))
+            if !user.contains(':') && !(user.clone() + &password).contains(char::is_control) =>
+        {
+            Ok(Some(SecretString::from(format!("{user}:{password}"))))
+        }
+        _ => Err("user and password must be UTF-8 without control characters, the user without a colon".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_a_scheme_and_an_authority() {
+        for (text, tls, host, port) in [
+            ("https://api.weixin.qq.com", true, "api.weixin.qq.com", 443),
+            ("https://API.weixin.qq.com/", true, "api.weixin.qq.com", 443),
+            ("http://localhost", false, "localhost", 80),
+            ("http://127.0.0.1:8090", false, "127.0.0.1", 8090),
+            ("https://[2001:DB8::1]:8443", true, "2001:db8::1", 8443),
+        ] {
+            let expected = BaseUrl { tls, host: host.to_owned(), port };
+            assert_eq!(base_url(Value::from(text)), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_base_url_with_more_is_refused_and_not_repeated() {
+        for text in [
+            "",
+            "api.weixin.qq.com",
+            "//api.weixin.qq.com",
+            "ftp://hidden",
+            "localhost:8080",
+            "https://",
+            "https://hidden/cgi-bin",
+            "https://hidden/?",
+            "https://hidden/#",
+            "https://user:hidden@host",
+            "https://hidden@host",
+            "https://hidden:0",
+            "https://hidden:65536",
+            "https://hidden host",
+        ] {
+            let message = base_url(Value::from(text)).unwrap_err();
+            assert!(!message.contains("hidden"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_may_carry_credentials() {
+        let proxy = |text: &str| {
+            let proxy = proxy(Value::from(text)).unwrap();
+            (proxy.host, proxy.port, proxy.credentials.map(|credentials| credentials.expose_secret().to_owned()))
+        };
+        assert_eq!(proxy("http://10.0.0.1:3128"), ("10.0.0.1".to_owned(), 3128, None));
+        assert_eq!(proxy("http://[::1]"), ("::1".to_owned(), 80, None));
+        assert_eq!(proxy("http://me:p%40ss@proxy/"), ("proxy".to_owned(), 80, Some("me:p@ss".to_owned())));
+        assert_eq!(proxy("http://me@proxy"), ("proxy".to_owned(), 80, Some("me:".to_owned())));
+    }
+
+    #[test]
+    fn a_wrong_proxy_is_refused_and_not_repeated() {
+        for text in [
+            "",
+            "proxy:3128",
+            "https://hidden:3128",
+            "socks5://hidden",
+            "http://proxy/hidden",
+            "http://me:hidden%ff@proxy",
+            "http://me:hidden%0d@proxy",
+            "http://m%3Ae:hidden@proxy",
+        ] {
+            let message = proxy(Value::from(text)).unwrap_err();
+            assert!(!message.contains("hidden"), "{text}: {message}");
+        }
+    }
+}

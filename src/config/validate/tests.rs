@@ -1,0 +1,192 @@
+//! The rules, each seen through the problems that break it.
+
+use crate::config::{Environment, Loaded, Store, parse};
+
+const ACCOUNT: &str = "[[account]]\nname = 'main'\nappid = 'wx1'\nsecret = 's1'\n";
+
+fn load(text: &str) -> Result<Loaded, String> {
+    parse(text, &Environment::default()).map_err(|problems| problems.to_string())
+}
+
+/// The problems of `text` beside an account that has none.
+fn problems(text: &str) -> String {
+    load(&format!("{text}\n{ACCOUNT}")).unwrap_err()
+}
+
+#[track_caller]
+fn assert_problem(text: &str, problem: &str) {
+    let problems = problems(text);
+    assert!(problems.starts_with(problem) && !problems.contains('\n'), "{text}\n{problems}");
+}
+
+#[test]
+fn every_wrong_value_is_reported_at_once_with_its_key() {
+    let text = "
+        [listen]
+        address = 'localhost'
+        hosts = ['good', 'bad:80', 7]
+        account = 'nobody'
+        [server]
+        workers = 0
+        head_timeout = '5'
+        head_size = '2MiB'
+        [upstream]
+        base_url = 'https://api.weixin.qq.com/cgi-bin'
+        [heal]
+        errcodes = [40001, 0, -1]
+        [log]
+        level = 'warning'
+        [[account]]
+        secret = 's'
+        [[account]]
+        name = 'a b'
+        appid = 5
+        secret = ''
+        token = 'fresh'";
+    let problems = load(text).unwrap_err();
+    let keys: Vec<&str> = problems.lines().map(|line| line.split(": ").next().unwrap()).collect();
+    let expected = [
+        "listen.address",
+        "listen.hosts[1]",
+        "listen.hosts[2]",
+        "server.workers",
+        "server.head_size",
+        "server.head_timeout",
+        "upstream.base_url",
+        "heal.errcodes[1]",
+        "heal.errcodes[2]",
+        "account[0].appid",
+        "account[1].appid",
+        "account[1].name",
+        "account[1].secret",
+        "account[1].token",
+        "log.level",
+    ];
+    assert_eq!(keys, expected, "{problems}");
+}
+
+#[test]
+fn every_unknown_key_is_reported_with_the_nearest_known_one() {
+    let problems = problems("lisen = 1\n[server]\nworker = 2\nhead_tiemout = '1s'\n[hael]\n");
+    for line in [
+        "lisen: unknown key; did you mean \"listen\"?",
+        "server.worker: unknown key; did you mean \"workers\"?",
+        "server.head_tiemout: unknown key; did you mean \"head_timeout\"?",
+        "hael: unknown key; did you mean \"heal\"?",
+    ] {
+        assert_eq!(problems.matches(line).count(), 1, "{problems}");
+    }
+    assert_eq!(problems.lines().count(), 4, "{problems}");
+    let problems = load("[[account]]\nappid = 'wx1'\nsecret = { evn = 'X' }").unwrap_err();
+    assert!(problems.contains("account[0].secret.evn: unknown key; did you mean \"env\"?"), "{problems}");
+}
+
+#[test]
+fn a_section_has_its_own_shape() {
+    assert_problem("server = 4", "server: must be a table: [server]");
+    assert_problem("listen = []", "listen: must be at least one listener");
+    assert_problem("listen = [{}, 4]", "listen[1]: must be a table: [[listen]]");
+    let one = load("account = { appid = 'wx1' }").unwrap_err();
+    assert!(one.starts_with("account: must be a list of tables: [[account]]"), "{one}");
+}
+
+#[test]
+fn listeners_have_addresses_of_their_own() {
+    let two = |one: &str, other: &str| format!("[[listen]]\naddress = '{one}'\n[[listen]]\naddress = '{other}'");
+    assert_problem(&two("127.0.0.1:1", "127.0.0.1:1"), "listen[1].address: is the same as listen[0].address");
+    assert_problem("[listen]\naddress = '127.0.0.1:8081'", "admin.address: is the same as listen.address");
+    load(&format!("{}\n{ACCOUNT}", two("127.0.0.1:0", "127.0.0.1:0"))).unwrap();
+    load(&format!("[listen]\naddress = '127.0.0.1:8081'\n[admin]\naddress = 'off'\n{ACCOUNT}")).unwrap();
+}
+
+#[test]
+fn a_listener_speaks_for_an_account_that_exists() {
+    assert_problem("[listen]\naccount = 'shop'", "listen.account: must name an account: \"main\"");
+    let loaded = load(&format!("[listen]\naccount = 'main'\n{ACCOUNT}")).unwrap();
+    assert_eq!(loaded.config.listeners[0].account.as_deref(), Some("main"));
+}
+
+#[test]
+fn the_real_token_stays_on_loopback() {
+    let listen = |address: &str| format!("[listen]\naddress = '{address}'\ntoken_endpoint = 'real'");
+    for address in ["0.0.0.0:80", "[::]:80", "10.0.0.1:80", "[::ffff:10.0.0.1]:80"] {
+        assert_problem(&listen(address), "listen.token_endpoint: \"real\" hands the token to anyone");
+    }
+    for address in ["127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+        let loaded = load(&format!("{}\n{ACCOUNT}", listen(address))).unwrap();
+        assert!(!loaded.warnings.iter().any(|warning| warning.key == "listen.address"), "{address}");
+    }
+}
+
+#[test]
+fn a_listener_beyond_loopback_is_a_warning() {
+    let loaded = load(&format!("[[listen]]\n[[listen]]\naddress = '0.0.0.0:80'\n{ACCOUNT}")).unwrap();
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let expected = "listen[1].address: is beyond loopback: anyone who reaches it speaks as the account";
+    assert!(warnings.contains(&expected.to_owned()), "{warnings:?}");
+}
+
+#[test]
+fn accounts_differ_in_name_and_appid() {
+    let same = "[[account]]\nappid = 'wx1'\nsecret = 's'\n[[account]]\nname = 'main'\nappid = 'wx2'\nsecret = 's'";
+    let problems = problems(same);
+    assert_eq!(
+        problems,
+        "account[2].name: is the same as account[1].name\naccount[2].appid: is the same as account[0].appid"
+    );
+}
+
+#[test]
+fn at_most_one_account_is_the_default() {
+    let account = |index: usize| format!("[[account]]\nappid = 'wx{index}'\nsecret = 's'\ndefault = true\n");
+    let problems = load(&(account(2) + ACCOUNT + &account(3))).unwrap_err();
+    assert_eq!(problems, "account[2].default: only one can be, and account[0] is already");
+
+    let default = |text: &str| load(text).unwrap().config.accounts.iter().map(|a| a.default).collect::<Vec<_>>();
+    assert_eq!(default(ACCOUNT), [true], "the only one");
+    assert_eq!(default(&(ACCOUNT.to_owned() + &account(2))), [false, true]);
+    assert_eq!(default(&format!("{ACCOUNT}[[account]]\nappid = 'wx2'\nsecret = 's'")), [false, false]);
+}
+
+#[test]
+fn a_name_is_fit_for_paths_and_file_names() {
+    let account = |name: &str| format!("[[account]]\nname = '{name}'\nappid = 'wx2'\nsecret = 's'");
+    for name in ["", "..", "a/b", "a b", "名", &"x".repeat(65)] {
+        assert_problem(&account(name), "account[0].name: must have 1 to 64 of the characters");
+    }
+    load(&account(&"x".repeat(64))).unwrap();
+    load(&account("A.z_0-9")).unwrap();
+    assert_eq!(load("[[account]]\nappid = 'wx2'\nsecret = 's'").unwrap().config.accounts[0].name, "wx2");
+    let unfit = load("[[account]]\nappid = 'wx/2'\nsecret = 's'").unwrap_err();
+    assert!(unfit.starts_with("account[0].name: is missing, and the appid cannot stand for it"), "{unfit}");
+}
+
+#[test]
+fn a_placeholder_key_is_long_enough() {
+    let text = |key: &str| format!("{ACCOUNT}placeholder_key = '{key}'");
+    let short = load(&text("fifteen-bytes-x")).unwrap_err();
+    assert_eq!(short, "account[0].placeholder_key: must have at least 16 bytes");
+    load(&text("sixteen-bytes-xx")).unwrap();
+}
+
+#[test]
+fn a_heal_has_errcodes() {
+    assert_problem("heal.errcodes = []", "heal.errcodes: must name at least one errcode");
+    assert_problem("heal.errcodes = 40001", "heal.errcodes: must be a list");
+}
+
+#[test]
+fn directories_exist_and_take_files() {
+    assert_problem("body.directory = '/nowhere'", "body.directory: must be a directory that exists");
+    assert_problem(
+        "[store]\nkind = 'file'\ndirectory = '/nowhere'",
+        "store.directory: must be a directory that exists",
+    );
+    assert_problem("store.kind = 'file'", "store.directory: is missing");
+    assert_problem("store.directory = '/tmp'", "store.kind: is missing");
+    assert_problem("upstream.ca_file = '/nowhere'", "upstream.ca_file: must be a file that can be read");
+
+    let directory = tempfile::tempdir().unwrap();
+    let store = format!("[store]\nkind = 'file'\ndirectory = '{}'\n{ACCOUNT}", directory.path().display());
+    assert_eq!(load(&store).unwrap().config.store, Store::File { directory: directory.path().to_owned() });
+}

@@ -1,0 +1,223 @@
+//! Single values: text that was written → a value in its range.
+//!
+//! Each parser says in its error what would be right. None repeats the value: it may be a secret
+//! that landed in the wrong place. Numbers and truth values may also be written as text, since the
+//! environment knows nothing else.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use toml::Value;
+
+use super::section::nearest;
+
+/// Longer than this is a slip of the unit, not a deadline.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// The finest step of tokio's timers.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Any text.
+pub(super) fn text(value: Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text),
+        _ => Err("must be a text in quotes".to_owned()),
+    }
+}
+
+/// A path; whether anything is there is not asked here.
+pub(super) fn path(value: Value) -> Result<PathBuf, String> {
+    match text(value)? {
+        path if path.is_empty() => Err("must not be empty".to_owned()),
+        path => Ok(path.into()),
+    }
+}
+
+/// `true` or `false`.
+pub(super) fn boolean(value: Value) -> Result<bool, String> {
+    match value {
+        Value::Boolean(value) => Some(value),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+    .ok_or_else(|| "must be true or false".to_owned())
+}
+
+/// A whole number within `range`.
+pub(super) fn count(range: RangeInclusive<usize>) -> impl FnOnce(Value) -> Result<usize, String> {
+    move |value| {
+        let count = match value {
+            Value::Integer(number) => usize::try_from(number).ok(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        count
+            .filter(|count| range.contains(count))
+            .ok_or_else(|| format!("must be a whole number from {} to {}", range.start(), range.end()))
+    }
+}
+
+/// A duration with its unit, from 1 ms to a day.
+pub(super) fn duration(value: Value) -> Result<Duration, String> {
+    let text = with_unit(value, "s", "a duration, such as \"5s\" or \"500ms\"")?;
+    humantime::parse_duration(&text)
+        .map_err(|_| "must be a duration with its unit, such as \"5s\", \"500ms\" or \"1m 30s\"".to_owned())
+        .and_then(|duration| match (SHORTEST..=LONGEST).contains(&duration) {
+            true => Ok(duration),
+            false => Err("must be a duration from \"1ms\" to \"1day\"".to_owned()),
+        })
+}
+
+/// A number of bytes with its unit, within `range`.
+pub(super) fn size<T>(range: RangeInclusive<ByteSize>) -> impl FnOnce(Value) -> Result<T, String>
+where
+    T: TryFrom<u64>,
+{
+    move |value| {
+        let text = with_unit(value, "KiB", "a size, such as \"64KiB\" or \"16MiB\"")?;
+        let bytes = ByteSize::from_str(&text)
+            .map_err(|_| "must be a size with its unit, such as \"64KiB\" or \"16MiB\"".to_owned())?;
+        let value = T::try_from(bytes.0).ok().filter(|_| range.contains(&bytes));
+        value.ok_or_else(|| format!("must be a size from \"{}\" to \"{}\"", range.start(), range.end()))
+    }
+}
+
+/// One of a few words.
+pub(super) fn choice<T: Copy>(words: &[(&str, T)]) -> impl FnOnce(Value) -> Result<T, String> {
+    move |value| {
+        let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+        let refusal = |hint: String| format!("must be one of {}{hint}", quoted(&names));
+        let Value::String(text) = value else { return Err(refusal(String::new())) };
+        words.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
+            let near = nearest(&text, &names).map(|near| format!("; did you mean \"{near}\"?"));
+            refusal(near.unwrap_or_default())
+        })
+    }
+}
+
+/// An IP address and a port.
+pub(super) fn address(value: Value) -> Result<SocketAddr, String> {
+    let text = text(value)?;
+    if text.starts_with("unix:") {
+        return Err("Unix sockets are not supported yet; use an address such as \"127.0.0.1:8080\"".to_owned());
+    }
+    text.parse()
+        .map_err(|_| "must be an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"".to_owned())
+}
+
+/// A host's name as it stands in a `Host` field, without its port; in lower case.
+pub(super) fn host_name(value: Value) -> Result<String, String> {
+    let name = text(value)?.to_ascii_lowercase();
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    if plain && !name.is_empty() { Ok(name) } else { Err("must be a host name without a port".to_owned()) }
+}
+
+/// An errcode that can mean "this token is bad": 0 is success and -1 "system busy" (WECHAT.md §1).
+pub(super) fn errcode(value: Value) -> Result<i64, String> {
+    match value {
+        Value::Integer(0) => Err("0 means success and cannot call for a heal".to_owned()),
+        Value::Integer(-1) => Err("-1 means that WeChat is busy and cannot call for a heal".to_owned()),
+        Value::Integer(errcode) => Ok(errcode),
+        _ => Err("must be a whole number, such as 40001".to_owned()),
+    }
+}
+
+/// `"a", "b", "c"`.
+pub(super) fn quoted<T: Display>(names: impl IntoIterator<Item = T>) -> String {
+    names.into_iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+}
+
+/// A number followed by a unit; a bare number is answered with what was probably meant.
+fn with_unit(value: Value, unit: &str, right: &str) -> Result<String, String> {
+    let text = match value {
+        Value::String(text) => text,
+        Value::Integer(number) => number.to_string(),
+        _ => return Err(format!("must be {right}")),
+    };
+    let number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match number {
+        true if text.len() <= 6 => Err(format!("needs a unit: did you mean \"{text}{unit}\"?")),
+        true => Err(format!("needs a unit: {right}")),
+        false => Ok(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> Value {
+        Value::from(text)
+    }
+
+    #[test]
+    fn a_duration_has_a_unit_and_a_range() {
+        for (text, milliseconds) in [("5s", 5_000), ("500ms", 500), ("1m 30s", 90_000), ("1day", 86_400_000)] {
+            assert_eq!(duration(written(text)), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["0", "0s", "999us", "25h", "-5s", "", "s", "5 parsecs", "99999999999999999999y"] {
+            duration(written(text)).unwrap_err();
+        }
+        for value in [written("5"), Value::Integer(5)] {
+            assert_eq!(duration(value).unwrap_err(), "needs a unit: did you mean \"5s\"?");
+        }
+    }
+
+    #[test]
+    fn a_size_has_a_unit_and_a_range() {
+        let parse = |text: &str| size::<u64>(ByteSize::kib(1)..=ByteSize::mib(1))(written(text));
+        for (text, bytes) in [("1KiB", 1024), ("64 kib", 65_536), ("1.5KiB", 1536), ("2000B", 2000), ("1MB", 1_000_000)]
+        {
+            assert_eq!(parse(text), Ok(bytes), "{text}");
+        }
+        for text in ["1023B", "2MiB", "", "KiB", "1.", "2000.", "-1KiB", "1 potato", "1e9KiB"] {
+            parse(text).unwrap_err();
+        }
+        assert_eq!(parse("64").unwrap_err(), "needs a unit: did you mean \"64KiB\"?");
+        assert_eq!(parse("1").unwrap_err(), "needs a unit: did you mean \"1KiB\"?");
+        assert_eq!(parse("2GiB").unwrap_err(), "must be a size from \"1.0 KiB\" to \"1.0 MiB\"");
+    }
+
+    #[test]
+    fn numbers_and_truth_values_may_be_text() {
+        for value in [Value::Integer(4), written("4")] {
+            assert_eq!(count(1..=8)(value), Ok(4));
+        }
+        for value in [written("0"), written("9"), written(""), written("4.0"), Value::Integer(-1), Value::Float(4.0)] {
+            assert_eq!(count(1..=8)(value).unwrap_err(), "must be a whole number from 1 to 8");
+        }
+        assert_eq!(boolean(Value::Boolean(true)), Ok(true));
+        assert_eq!(boolean(written("false")), Ok(false));
+        boolean(written("yes")).unwrap_err();
+    }
+
+    #[test]
+    fn a_wrong_word_is_answered_with_the_nearest() {
+        let parse = |text| choice(&[("memory", 1), ("file", 2)])(written(text));
+        assert_eq!(parse("file"), Ok(2));
+        assert_eq!(parse("flie").unwrap_err(), "must be one of \"memory\", \"file\"; did you mean \"file\"?");
+    }
+
+    #[test]
+    fn an_address_is_an_ip_address_with_a_port() {
+        for text in ["127.0.0.1:0", "[::1]:8080", "0.0.0.0:80"] {
+            assert_eq!(address(written(text)).unwrap().to_string(), text);
+        }
+        for text in ["localhost:8080", "127.0.0.1", ":8080", "8080", "127.0.0.1:65536", ""] {
+            address(written(text)).unwrap_err();
+        }
+        assert!(address(written("unix:/run/wxgate.sock")).unwrap_err().contains("not supported yet"));
+    }
+
+    #[test]
+    fn a_host_name_is_lower_case_and_has_no_port() {
+        assert_eq!(host_name(written("WxGate.Internal")).unwrap(), "wxgate.internal");
+        for text in ["", "wxgate:8080", "http://wxgate", "a b", "wx/gate"] {
+            host_name(written(text)).unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The way out to WeChat, which requests and token fetches share: trust, name resolution, the forward proxy.
+//!
+//! WeChat's IP whitelist is checked on calls that carry the secret (WECHAT.md §1), so both kinds must leave by one way.
+
+mod loops;
+mod resolver;
+mod tls;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use data_encoding::BASE64;
+use hyper::Uri;
+use hyper::header::HeaderValue;
+use tokio_rustls::rustls::ClientConfig;
+
+pub use loops::OwnListeners;
+pub use resolver::Resolver;
+pub use tls::TlsError;
+#[cfg(test)]
+pub(crate) use tls::without_roots;
+
+use crate::config::{BaseUrl, Proxy, Upstream};
+use crate::secret::{ExposeSecret, SecretString};
+
+/// How connections to WeChat are made.
+#[derive(Clone)]
+pub struct Egress {
+    /// Where requests go.
+    pub upstream: BaseUrl,
+    /// What the upstream's certificate is held against; unused with a plain `http://` upstream.
+    pub tls: Arc<ClientConfig>,
+    /// The forward proxy, if there is one.
+    pub proxy: Option<ForwardProxy>,
+    own: Arc<OwnListeners>,
+}
+
+/// A forward proxy in the form in which a request to it names it.
+#[derive(Clone)]
+pub struct ForwardProxy {
+    /// `http://host:port`, without credentials.
+    pub uri: Uri,
+    /// The value of `Proxy-Authorization`; marked sensitive, so that its `Debug` hides it.
+    pub authorization: Option<HeaderValue>,
+}
+
+/// Why there is no way out. All of these are found at start.
+#[derive(Debug, thiserror::Error)]
+pub enum EgressError {
+    /// Nothing to hold the upstream's certificate against, or an unreadable CA file.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The upstream is this gateway.
+    #[error(
+        "upstream.base_url: {host} is {address}, one of the gateway's own listeners; a request would go round for ever. \
+         Give it another address, or remove the hosts entry on this machine"
+    )]
+    Loop {
+        /// The upstream's host.
+        host: String,
+        /// What it stands for.
+        address: SocketAddr,
+    },
+    /// A part of the configuration cannot be written as a URI.
+    #[error("{key}: cannot be written as a URI")]
+    Uri {
+        /// The key.
+        key: &'static str,
+    },
+    /// The HTTP library refused the settings.
+    #[error("the issuer's HTTP stack could not be set up: {0}")]
+    Http(String),
+}
+
+impl Egress {
+    /// Prepares the way out. `own` are the addresses that the gateway itself listens on.
+    ///
+    /// # Errors
+    /// [`EgressError`]; a name that does not resolve is none of them, since it may later.
+    pub async fn prepare(config: &Upstream, own: Vec<SocketAddr>) -> Result<Self, EgressError> {
+        let own = Arc::new(OwnListeners::new(own));
+        let tls =
+            if config.base_url.tls { tls::with_roots(config.ca_file.as_deref())? } else { tls::without_roots() };
+        let proxy = config.proxy.as_ref().map(ForwardProxy::new).transpose()?;
+        let egress = Self { upstream: config.base_url.clone(), tls: Arc::new(tls), proxy, own };
+        let (host, port) = match &config.proxy {
+            Some(proxy) => (proxy.host.as_str(), proxy.port),
+            None => (egress.upstream.host.as_str(), egress.upstream.port),
+        };
+        let addresses = match host.parse::<IpAddr>() {
+            Ok(ip) => vec![SocketAddr::new(ip, port)],
+            Err(_) => tokio::net::lookup_host((host, port)).await.map(Iterator::collect).unwrap_or_default(),
+        };
+        match addresses.into_iter().find(|&address| egress.own.contains(address)) {
+            Some(address) => Err(EgressError::Loop { host: host.to_owned(), address }),
+            None => Ok(egress),
+        }
+    }
+
+    /// Names → addresses, less our own. The first hop is the proxy where there is one.
+    pub fn resolver(&self) -> Resolver {
+        let port = match &self.proxy {
+            Some(proxy) => proxy.uri.port_u16().unwrap_or(80),
+            None => self.upstream.port,
+        };
+        Resolver::new(Arc::clone(&self.own), port)
+    }
+
+    /// An HTTP client of its own for token fetches.
+    ///
+    /// # Errors
+    /// [`EgressError::Http`].
+    pub fn issuer_http(&self) -> Result<reqwest::Client, EgressError> {
+        let failed = |error: reqwest::Error| EgressError::Http(error.without_url().to_string());
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured((*self.tls).clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy() // the environment's HTTP_PROXY is not ours: one egress address for both ways
+            .http1_only()
+            .pool_max_idle_per_host(0) // a fetch every two hours; a kept connection would be a dead one
+            .dns_resolver(self.resolver());
+        if let Some(proxy) = &self.proxy {
+            let mut forward = reqwest::Proxy::all(proxy.uri.to_string()).map_err(failed)?;
+            if let Some(authorization) = &proxy.authorization {
+                forward = forward.custom_http_auth(authorization.clone());
+            }
+            builder = builder.proxy(forward);
+        }
+        builder.build().map_err(failed)
+    }
+}
+
+impl ForwardProxy {
+    fn new(proxy: &Proxy) -> Result<Self, EgressError> {
+        let invalid = EgressError::Uri { key: "upstream.proxy" };
+        let Ok(uri) = format!("http://{}", authority(&proxy.host, proxy.port)).parse() else { return Err(invalid) };
+        let authorization = proxy.credentials.as_ref().map(basic).transpose().map_err(|()| invalid)?;
+        Ok(Self { uri, authorization })
+    }
+}
+
+/// RFC 7617 §2.
+fn basic(credentials: &SecretString) -> Result<HeaderValue, ()> {
+    let encoded = BASE64.encode(credentials.expose_secret().as_bytes());
+    let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).map_err(|_| ())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// `host:port`, with brackets around an IPv6 address.
+pub fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// The authority as it stands in `Host`: without the scheme's own port (RFC 9110 §4.2.3).
+pub fn host_field(url: &BaseUrl) -> String {
+    let own_port = if url.tls { 443 } else { 80 };
+    match authority(&url.host, url.port) {
+        with_port if url.port != own_port => with_port,
+        with_port => with_port.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(':').to_owned(),
+    }
+}
+
+/// The URL with its scheme and without a slash at the end.
+pub fn origin(url: &BaseUrl) -> String {
+    format!("{}://{}", if url.tls { "https" } else { "http" }, host_field(url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(tls: bool, host: &str, port: u16) -> BaseUrl {
+        BaseUrl { tls, host: host.to_owned(), port }
+    }
+
+    #[test]
+    fn the_schemes_own_port_is_left_out_of_the_host() {
+        for (url, origin_text) in [
+            (url(true, "api.weixin.qq.com", 443), "https://api.weixin.qq.com"),
+            (url(true, "api.weixin.qq.com", 80), "https://api.weixin.qq.com:80"),
+            (url(false, "127.0.0.1", 80), "http://127.0.0.1"),
+            (url(false, "::1", 80), "http://[::1]"),
+            (url(true, "::1", 8443), "https://[::1]:8443"),
+        ] {
+            assert_eq!(origin(&url), origin_text);
+        }
+    }
+
+    #[test]
+    fn proxy_credentials_are_hidden_in_debug_output() {
+        let value = basic(&"user:pass".into()).unwrap();
+        assert_eq!(value, "Basic dXNlcjpwYXNz");
+        assert!(!format!("{value:?}").contains("dXNl"));
+    }
+}

@@ -1,0 +1,126 @@
+//! The request body as something that can be sent twice.
+//!
+//! It is collected before anything goes upstream: WeChat answers 412 to chunked bodies (WECHAT.md §4), a heal sends it
+//! once more, and a slow caller must hold no upstream connection. A request without a body pays nothing for it.
+
+mod collect;
+mod outgoing;
+mod spool;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub(super) use collect::collect;
+pub use outgoing::Outgoing;
+use spool::Spool;
+
+/// How much of a body is kept where, and for how long it may be silent.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of one body that stay in memory.
+    pub memory: usize,
+    /// Bytes of one body at most.
+    pub limit: u64,
+    /// Where temporary files are made.
+    pub directory: PathBuf,
+    /// The longest silence in the middle of a body.
+    pub idle: Duration,
+    /// What all bodies together may take of memory; shared between the workers.
+    pub budget: Arc<MemoryBudget>,
+}
+
+/// A whole request body.
+#[derive(Debug)]
+pub(super) enum Collected {
+    Empty,
+    Memory(Bytes, #[expect(dead_code, reason = "held until the body goes")] Reservation),
+    Spooled(Spool),
+}
+
+impl Collected {
+    /// Its length in bytes.
+    pub(super) fn length(&self) -> u64 {
+        match self {
+            Self::Empty => 0,
+            Self::Memory(bytes, _) => bytes.len() as u64,
+            Self::Spooled(spool) => spool.length(),
+        }
+    }
+
+    /// A copy that goes upstream; as many as are needed can be made, and each is cheap.
+    pub(super) fn outgoing(&self) -> Outgoing {
+        match self {
+            Self::Empty => Outgoing::empty(),
+            Self::Memory(bytes, _) => Outgoing::memory(bytes.clone()),
+            Self::Spooled(spool) => Outgoing::spooled(spool.clone()),
+        }
+    }
+}
+
+/// The memory that request bodies may take together.
+#[derive(Debug)]
+pub struct MemoryBudget {
+    used: AtomicUsize,
+    limit: usize,
+}
+
+/// Some of a [`MemoryBudget`], given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    budget: Arc<MemoryBudget>,
+    bytes: usize,
+}
+
+impl MemoryBudget {
+    /// `limit` in bytes.
+    pub fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { used: AtomicUsize::new(0), limit })
+    }
+
+    fn empty_reservation(self: &Arc<Self>) -> Reservation {
+        Reservation { budget: Arc::clone(self), bytes: 0 }
+    }
+}
+
+impl Reservation {
+    /// Takes `bytes` more, or says no and takes nothing.
+    fn grow(&mut self, bytes: usize) -> bool {
+        let MemoryBudget { used, limit } = &*self.budget;
+        let grown = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            used.checked_add(bytes).filter(|sum| sum <= limit)
+        });
+        if grown.is_ok() {
+            self.bytes += bytes;
+        }
+        grown.is_ok()
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_is_never_exceeded_and_all_of_it_comes_back() {
+        let budget = MemoryBudget::new(100);
+        let mut first = budget.empty_reservation();
+        assert!(first.grow(60) && !first.grow(41) && first.grow(40));
+        let mut second = budget.empty_reservation();
+        assert!(!second.grow(1));
+        drop(first);
+        assert!(second.grow(100));
+        assert!(!second.grow(usize::MAX), "no overflow");
+    }
+}

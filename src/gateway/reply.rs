@@ -1,0 +1,225 @@
+//! WeChat's answer → the caller's: status, fields and bytes as they came, less what is not the caller's to see.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Response, Version};
+use memchr::memmem;
+use percent_encoding::percent_decode_str;
+
+use super::error::Error;
+use super::in_flight::Permit;
+use super::judge::{Judged, Rest};
+use super::rewrite::{is_hop_by_hop, is_ours, named_by_connection};
+use crate::secret::{ExposeSecret, SecretString};
+use crate::upstream::BodyError;
+
+const RETRY_FIELD: HeaderName = HeaderName::from_static("x-wxgate-retry");
+/// Fields that carry URLs; a redirect may repeat the query that we wrote.
+const URL_FIELDS: [HeaderName; 4] = [header::LOCATION, header::CONTENT_LOCATION, header::LINK, header::REFRESH];
+/// Parameters that are cut out of those URLs.
+const CREDENTIALS: [&str; 3] = ["access_token", "secret", "appsecret"];
+
+/// How a heal ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Retry {
+    Healed,
+    Failed,
+}
+
+impl Retry {
+    /// Tells the caller, on whatever answer it gets.
+    pub(super) fn mark(self, headers: &mut HeaderMap) {
+        let value = match self {
+            Self::Healed => "healed",
+            Self::Failed => "failed",
+        };
+        headers.insert(RETRY_FIELD, HeaderValue::from_static(value));
+    }
+}
+
+/// The caller's answer. None of `secrets`, which went upstream with the request, leaves in a field.
+pub(super) fn reply(judged: Judged, secrets: &[&SecretString], permit: Permit) -> Response<ReplyBody> {
+    let mut head = judged.head;
+    head.version = Version::HTTP_11;
+    strip(&mut head.headers);
+    if !secrets.is_empty() {
+        hide(&mut head.headers, secrets);
+    }
+    let body = ReplyBody { held: judged.held.filter(|held| !held.is_empty()), rest: judged.rest, _permit: Some(permit) };
+    Response::from_parts(head, body)
+}
+
+/// The gateway's own answer.
+pub(super) fn own(answer: Response<Bytes>) -> Response<ReplyBody> {
+    answer.map(|bytes| ReplyBody { held: Some(bytes), rest: Rest::Nothing, _permit: None })
+}
+
+/// The gateway's own answer to a request that it cannot serve.
+pub(super) fn refusal(error: &Error) -> Response<ReplyBody> {
+    own(error.answer())
+}
+
+fn strip(headers: &mut HeaderMap) {
+    let mut removed = named_by_connection(headers);
+    removed.extend(headers.keys().filter(|name| is_hop_by_hop(name) || is_ours(name)).cloned());
+    for name in removed {
+        headers.remove(name);
+    }
+}
+
+fn hide(headers: &mut HeaderMap, secrets: &[&SecretString]) {
+    for (_, value) in headers.iter_mut().filter(|(name, _)| URL_FIELDS.contains(name)) {
+        let cut = value.to_str().ok().and_then(without_credentials);
+        if let Some(cut) = cut.and_then(|cut| HeaderValue::from_str(&cut).ok()) {
+            *value = cut;
+        }
+    }
+    // Whatever other field an upstream may echo them in. Almost every value is shorter than a secret.
+    let leaks = |value: &HeaderValue| {
+        let found = |secret: &&SecretString| memmem::find(value.as_bytes(), secret.expose_secret().as_bytes()).is_some();
+        secrets.iter().filter(|secret| value.len() >= secret.expose_secret().len()).any(found)
+    };
+    for value in headers.values_mut().filter(|value| leaks(value)) {
+        *value = HeaderValue::from_static(crate::secret::REDACTED);
+    }
+}
+
+/// The text without the parameters in [`CREDENTIALS`]; `None` where there are none.
+fn without_credentials(text: &str) -> Option<String> {
+    const ENDS: [char; 6] = ['&', '#', '>', '"', '\'', ' '];
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    // The separator of a parameter that was cut, for the one that follows it: `?a=1&b=2` becomes `?b=2`.
+    let mut carried = None;
+    while let Some(start) = rest.find(['?', '&', '#']) {
+        let (before, parameter) = rest.split_at(start);
+        kept.push_str(before);
+        let separator = carried.take().unwrap_or(&parameter[..1]);
+        let end = parameter[1..].find(ENDS).map_or(parameter.len(), |end| end + 1);
+        let name = parameter[1..end].split('=').next().unwrap_or_default();
+        rest = &parameter[end..];
+        if CREDENTIALS.iter().any(|credential| percent_decode_str(name).eq(credential.bytes())) {
+            carried = rest.starts_with('&').then_some(separator);
+        } else {
+            kept.push_str(separator);
+            kept.push_str(&parameter[1..end]);
+        }
+    }
+    kept.push_str(rest);
+    (kept != text).then_some(kept)
+}
+
+/// The caller's answer while it goes out. It holds the request's place among those in flight.
+pub struct ReplyBody {
+    held: Option<Bytes>,
+    rest: Rest,
+    _permit: Option<Permit>,
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(held) = self.held.take() {
+            return Poll::Ready(Some(Ok(Frame::data(held))));
+        }
+        let outcome = match &mut self.rest {
+            Rest::Nothing => return Poll::Ready(None),
+            Rest::Stream(body) => std::task::ready!(Pin::new(body).poll_frame(cx)),
+            Rest::Broken(_) => match std::mem::replace(&mut self.rest, Rest::Nothing) {
+                Rest::Broken(error) => Some(Err(error)),
+                Rest::Nothing | Rest::Stream(_) => None,
+            },
+        };
+        if let Some(Err(error)) = &outcome {
+            tracing::warn!(%error, "WeChat's answer broke off, and so does the caller's");
+        }
+        Poll::Ready(outcome)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.held.is_none()
+            && match &self.rest {
+                Rest::Nothing => true,
+                Rest::Stream(body) => body.is_end_stream(),
+                Rest::Broken(_) => false,
+            }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let held = self.held.as_ref().map_or(0, Bytes::len) as u64;
+        match &self.rest {
+            Rest::Nothing => SizeHint::with_exact(held),
+            Rest::Stream(body) => match body.size_hint().exact() {
+                Some(rest) => SizeHint::with_exact(held + rest),
+                None => SizeHint::default(),
+            },
+            Rest::Broken(_) => SizeHint::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_cut_out_of_urls_and_nothing_else_is() {
+        for (text, expected) in [
+            ("https://x/y?access_token=T", "https://x/y"),
+            ("https://x/y?access_token=T&a=1", "https://x/y?a=1"),
+            ("https://x/y?a=1&access_token=T", "https://x/y?a=1"),
+            ("https://x/y?a=1&access_token=T&b=2#f", "https://x/y?a=1&b=2#f"),
+            ("/y?access_token=T&secret=S&appsecret=Q&a", "/y?a"),
+            ("/y?access_token=T&secret=S#f", "/y#f"),
+            ("/y?%61ccess_token=T&a=1", "/y?a=1"),
+            ("/y#access_token=T&expires_in=1", "/y#expires_in=1"),
+            ("<https://x?access_token=T>; rel=\"next\", </z?secret=S&a=1>; rel=a", "<https://x>; rel=\"next\", </z?a=1>; rel=a"),
+            ("5; url='/y?access_token=T'", "5; url='/y'"),
+        ] {
+            assert_eq!(without_credentials(text).as_deref(), Some(expected), "{text}");
+        }
+        for text in ["https://x/y?a=1&b=2#f", "/access_token=T", "?my_access_token=1", "", "?", "&&#"] {
+            assert_eq!(without_credentials(text), None, "{text}");
+        }
+    }
+
+    fn hidden(fields: &[(&'static str, &'static str)]) -> Vec<String> {
+        let mut headers: HeaderMap =
+            fields.iter().map(|&(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect();
+        strip(&mut headers);
+        hide(&mut headers, &[&"TOKEN-TOKEN".into()]);
+        headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
+    }
+
+    #[test]
+    fn hop_by_hop_fields_ours_and_secrets_stay_here() {
+        let kept = hidden(&[
+            ("connection", "close, x-private"),
+            ("x-private", "1"),
+            ("transfer-encoding", "chunked"),
+            ("x-wxgate-retry", "healed"),
+            ("x-wxgate-error", "no_token"),
+            ("x-echo", "you sent access_token=TOKEN-TOKEN"),
+            ("location", "/a?access_token=TOKEN-TOKEN&x=1"),
+            ("link", "</a?access_token=1>"),
+            ("link", "</b>"),
+            ("link", "</c?access_token=2>"),
+            ("wechatmp-signature", "s"),
+        ]);
+        let expected = [
+            "x-echo: [redacted]",
+            "location: /a?x=1",
+            "link: </a>",
+            "link: </b>",
+            "link: </c>",
+            "wechatmp-signature: s",
+        ];
+        assert_eq!(kept, expected);
+    }
+}

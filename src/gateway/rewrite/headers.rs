@@ -1,0 +1,109 @@
+//! The fields: which are a matter between two neighbours only (RFC 9110 §7.6.1), and which are ours.
+
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// Fields that end at the next hop, whatever `Connection` says of them.
+pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authorization"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+/// The further fields that the `Connection` fields name, each a hop-by-hop field for this message.
+pub(crate) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let options = values.flat_map(|value| value.split(',')).map(str::trim);
+    options
+        .filter(|option| !option.eq_ignore_ascii_case("keep-alive") && !option.eq_ignore_ascii_case("close"))
+        .filter_map(|option| option.parse().ok())
+        .collect()
+}
+
+/// What goes upstream of the caller's fields: all but hop-by-hop ones, `Expect`, and our own; the values of one field in
+/// their order. `Host` is the upstream's. `length` is the body's, `None` where the request has no body to speak of.
+pub(crate) fn outgoing(headers: &HeaderMap, host: &HeaderValue, length: Option<u64>) -> HeaderMap {
+    let named = named_by_connection(headers);
+    let mut outgoing = HeaderMap::with_capacity(headers.len() + 2);
+    outgoing.insert(header::HOST, host.clone());
+    for (name, value) in headers {
+        if !is_replaced(name) && !is_hop_by_hop(name) && !is_ours(name) && !named.contains(name) {
+            outgoing.append(name, value.clone());
+        }
+    }
+    if let Some(length) = length {
+        outgoing.insert(header::CONTENT_LENGTH, length.into());
+    }
+    outgoing
+}
+
+/// Fields that we write anew, or that are answered here (WECHAT.md §4: `Expect` is not passed on).
+fn is_replaced(name: &HeaderName) -> bool {
+    *name == header::HOST || *name == header::CONTENT_LENGTH || *name == header::EXPECT
+}
+
+/// Fields that callers and we speak to each other with.
+pub(crate) fn is_ours(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-wxgate-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        fields.iter().map(|&(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
+    }
+
+    fn sent(fields: &[(&'static str, &'static str)], length: Option<u64>) -> Vec<String> {
+        let outgoing = outgoing(&headers(fields), &HeaderValue::from_static("up"), length);
+        outgoing.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
+    }
+
+    #[test]
+    fn hop_by_hop_fields_end_here_also_those_that_any_connection_field_names() {
+        let kept = sent(
+            &[
+                ("host", "gateway:8080"),
+                ("connection", "keep-alive, X-Private"),
+                ("connection", "x-other,Host, content-length"),
+                ("x-private", "1"),
+                ("x-other", "2"),
+                ("keep-alive", "timeout=5"),
+                ("te", "trailers"),
+                ("trailer", "x"),
+                ("transfer-encoding", "chunked"),
+                ("upgrade", "h2c"),
+                ("proxy-authorization", "Basic x"),
+                ("proxy-connection", "keep-alive"),
+                ("expect", "100-continue"),
+                ("x-wxgate-account", "a"),
+                ("content-length", "9"),
+                ("content-type", "application/json"),
+            ],
+            Some(3),
+        );
+        assert_eq!(kept, ["host: up", "content-type: application/json", "content-length: 3"]);
+    }
+
+    #[test]
+    fn all_others_stay_and_repeated_ones_keep_their_order() {
+        let kept = sent(
+            &[("authorization", "Bearer x"), ("cookie", "a=1"), ("x-a", "1"), ("x-a", "2"), ("wechatmp-signature", "s")],
+            None,
+        );
+        assert_eq!(
+            kept,
+            ["host: up", "authorization: Bearer x", "cookie: a=1", "x-a: 1", "x-a: 2", "wechatmp-signature: s"]
+        );
+    }
+}

@@ -1,0 +1,7 @@
+//! What goes upstream instead of what the caller sent: pure surgery on bytes.
+
+mod headers;
+mod query;
+
+pub(super) use headers::{is_hop_by_hop, is_ours, named_by_connection, outgoing};
+pub(super) use query::{Pair, target, values};

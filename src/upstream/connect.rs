@@ -1,0 +1,138 @@
+//! One new connection: resolve, TCP (both address families), CONNECT where there is a proxy, TLS.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Uri;
+use hyper::client::conn::http1;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tower_service::Service;
+
+use super::RequestBody;
+use super::pool::Connection;
+use super::watched::{Activity, Watched};
+use crate::config::BaseUrl;
+use crate::egress::{Egress, Resolver, authority};
+
+/// rustls asks its socket for 4 KiB at a time; through a buffer of this size a MiB takes 10 reads instead of 69.
+const TLS_READ_BUFFER: usize = 32 * 1024;
+
+/// Why there is no connection. No text of these holds a URL.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The whole of it took too long.
+    #[error("no connection within {}", humantime::format_duration(*.0))]
+    Timeout(Duration),
+    /// Name resolution or TCP.
+    #[error("{0}")]
+    Tcp(String),
+    /// The forward proxy could not be reached, or refused to CONNECT.
+    #[error("through upstream.proxy: {0}")]
+    Proxy(String),
+    /// The TLS handshake.
+    #[error("TLS: {0}")]
+    Tls(io::Error),
+    /// The upstream's name is not one that TLS or a URI can carry.
+    #[error("upstream.base_url: the host is not a valid name")]
+    Name,
+}
+
+/// Makes connections to the upstream.
+pub(super) struct Connector {
+    tcp: HttpConnector<Resolver>,
+    tunnel: Option<Tunnel<HttpConnector<Resolver>>>,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    destination: Uri,
+}
+
+impl Connector {
+    pub(super) fn new(egress: &Egress) -> Result<Self, ConnectError> {
+        let mut tcp = HttpConnector::new_with_resolver(egress.resolver());
+        tcp.set_nodelay(true);
+        tcp.enforce_http(false); // the destination says https, and TLS is ours
+        let destination = destination(&egress.upstream)?;
+        let tunnel = egress.proxy.as_ref().map(|proxy| {
+            let tunnel = Tunnel::new(proxy.uri.clone(), tcp.clone());
+            match &proxy.authorization {
+                Some(authorization) => tunnel.with_auth(authorization.clone()),
+                None => tunnel,
+            }
+        });
+        let tls = if egress.upstream.tls {
+            let name = ServerName::try_from(egress.upstream.host.clone()).map_err(|_| ConnectError::Name)?;
+            Some((TlsConnector::from(Arc::clone(&egress.tls)), name))
+        } else {
+            None
+        };
+        Ok(Self { tcp, tunnel, tls, destination })
+    }
+
+    pub(super) async fn connect<B: RequestBody>(&self) -> Result<Connection<B>, ConnectError> {
+        let stream = self.connect_tcp().await?;
+        match &self.tls {
+            None => handshake(stream).await,
+            Some((tls, name)) => {
+                let stream = BufReader::with_capacity(TLS_READ_BUFFER, stream);
+                let stream = tls.connect(name.clone(), stream).await.map_err(ConnectError::Tls)?;
+                handshake(stream).await
+            }
+        }
+    }
+
+    async fn connect_tcp(&self) -> Result<TcpStream, ConnectError> {
+        let destination = self.destination.clone();
+        let stream = match &self.tunnel {
+            None => self.tcp.clone().call(destination).await.map_err(|error| ConnectError::Tcp(deepest(&error)))?,
+            Some(tunnel) => {
+                let tunneling = tunnel.clone().call(destination);
+                tunneling.await.map_err(|error| ConnectError::Proxy(with_cause(&error)))?
+            }
+        };
+        Ok(stream.into_inner())
+    }
+}
+
+/// With its port written out: a CONNECT names one even where the scheme has its own (RFC 9110 §9.3.6).
+fn destination(url: &BaseUrl) -> Result<Uri, ConnectError> {
+    let scheme = if url.tls { "https" } else { "http" };
+    format!("{scheme}://{}", authority(&url.host, url.port)).parse().map_err(|_| ConnectError::Name)
+}
+
+/// HTTP/1.1 on a fresh stream, driven by a task of its own on this worker.
+async fn handshake<B: RequestBody>(stream: impl AsyncRead + AsyncWrite + Unpin + 'static) -> Result<Connection<B>, ConnectError> {
+    let activity = Activity::new();
+    let io = TokioIo::new(Watched::new(stream, Rc::clone(&activity)));
+    let handshake = http1::Builder::new().handshake(io).await;
+    let (sender, connection) = handshake.map_err(|error| ConnectError::Tcp(error.to_string()))?;
+    tokio::task::spawn_local(async move {
+        // Whoever waits for an answer gets the error too; an idle connection's end is nobody's concern.
+        if let Err(error) = connection.await {
+            tracing::trace!(%error, "an upstream connection ended");
+        }
+    });
+    Ok(Connection { sender, activity })
+}
+
+/// The cause at the bottom of an error: hyper-util's own texts ("tcp connect error") say little.
+fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+fn with_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    match error.source() {
+        Some(_) => format!("{error}: {}", deepest(error)),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,16 @@
+//! What WeChat's server API is like: pure knowledge, which does nothing and waits for nothing.
+//!
+//! - [`credential`]: which credential an endpoint takes;
+//! - [`classify`], [`normalise`]: the same for a path that may be written in a misleading way;
+//! - [`errcode`]: the code in an answer's body;
+//! - [`token_fault`], [`advice`] and others: what the codes mean, and what to do about them.
+
+mod endpoints;
+mod errcode;
+mod meaning;
+mod path;
+
+pub use endpoints::{Credential, EXCEPTIONS, SecretName, TokenEndpoint, credential};
+pub use errcode::errcode;
+pub use meaning::{Fault, REJECTING, SYSTEM_BUSY, advice, refused_ip, rid, token_fault};
+pub use path::{Disguised, classify, normalise};

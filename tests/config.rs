@@ -1,0 +1,336 @@
+//! The configuration as an operator meets it: the example file, the environment, and secrets that stay secret.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may; clippy.toml's leave does not reach the helpers")]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+use wxgate::config::{Config, Environment, Loaded, Problems, load, parse};
+
+const EXAMPLE: &str = include_str!("../config.toml");
+const CREDENTIALS: [(&str, &str); 2] = [("WXGATE_APPID", "wx1234"), ("WXGATE_SECRET", "s3cr3t-value")];
+const ACCOUNT: &str = "[[account]]\nname = 'main'\nappid = 'wx1234'\nsecret = 's3cr3t-value'\n";
+
+/// Two values for every scalar key outside lists.
+const SCALARS: [(&str, &str, [&str; 2]); 34] = [
+    ("listen", "address", ["127.0.0.1:9999", "127.0.0.1:9998"]),
+    ("listen", "account", ["main", "shop"]),
+    ("listen", "token_endpoint", ["refuse", "real"]),
+    ("listen", "browsers", ["true", "false"]),
+    ("server", "workers", ["7", "8"]),
+    ("server", "connections", ["7", "8"]),
+    ("server", "requests", ["7", "8"]),
+    ("server", "head_size", ["7KiB", "8KiB"]),
+    ("server", "head_timeout", ["7s", "8s"]),
+    ("server", "idle_timeout", ["7s", "8s"]),
+    ("server", "send_timeout", ["7s", "8s"]),
+    ("server", "drain_timeout", ["7s", "8s"]),
+    ("admin", "address", ["off", "127.0.0.1:9999"]),
+    ("body", "memory", ["7KiB", "8KiB"]),
+    ("body", "memory_total", ["7KiB", "8KiB"]),
+    ("body", "limit", ["7KiB", "8KiB"]),
+    ("body", "directory", ["/tmp", "/var/tmp"]),
+    ("body", "idle_timeout", ["7s", "8s"]),
+    ("upstream", "base_url", ["http://localhost:8090", "https://sh.api.weixin.qq.com"]),
+    ("upstream", "ca_file", ["Cargo.toml", "config.toml"]),
+    ("upstream", "proxy", ["http://10.0.0.1:3128", "http://10.0.0.2:3128"]),
+    ("upstream", "connect_timeout", ["7s", "8s"]),
+    ("upstream", "first_byte_timeout", ["7s", "8s"]),
+    ("upstream", "idle_body_timeout", ["7s", "8s"]),
+    ("upstream", "idle_timeout", ["7s", "8s"]),
+    ("upstream", "idle_connections", ["7", "8"]),
+    ("heal", "pause", ["7s", "8s"]),
+    ("token", "fetch_timeout", ["7s", "8s"]),
+    ("token", "wait_timeout", ["7s", "8s"]),
+    ("token", "margin", ["7s", "8s"]),
+    ("store", "kind", ["file", "memory"]),
+    ("store", "directory", ["/tmp", "/var/tmp"]),
+    ("log", "level", ["debug", "error"]),
+    ("log", "format", ["json", "text"]),
+];
+const LISTS: [(&str, &str); 2] = [("listen", "hosts"), ("heal", "errcodes")];
+
+fn from_text(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
+    parse(text, &Environment::from_iter(variables.iter().copied()))
+}
+
+fn config(text: &str, variables: &[(&str, &str)]) -> Config {
+    from_text(text, variables).unwrap_or_else(|problems| panic!("{problems}")).config
+}
+
+fn shown(config: &Config) -> String {
+    format!("{config:#?}")
+}
+
+/// A directory with one file in it, readable by its owner alone unless `mode` says otherwise.
+fn file(text: &str, mode: u32) -> (TempDir, PathBuf) {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("wxgate.toml");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    (directory, path)
+}
+
+/// The keys that a section knows, as its answer to an unknown one lists them; `""` is the whole file.
+fn known_keys(section: &str) -> Vec<String> {
+    let header = match section {
+        "" => String::new(),
+        "account" => "[[account]]".to_owned(),
+        _ => format!("[{section}]"),
+    };
+    let problems = from_text(&format!("{header}\nno-such-key = 1"), &[]).unwrap_err().to_string();
+    let line = problems.lines().find(|line| line.contains("no-such-key: unknown key")).unwrap();
+    let (_, known) = line.split_once("known here: ").unwrap();
+    known.trim_end_matches(')').split(", ").map(str::to_owned).collect()
+}
+
+/// The example with the lines that start with `marks` switched on.
+fn example(marks: &[&str]) -> String {
+    let switch = |line: &str| marks.iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(line).to_owned();
+    EXAMPLE.lines().map(|line| if line.starts_with("# ") { line.to_owned() } else { switch(line) } + "\n").collect()
+}
+
+// ---- The example file ----
+
+#[test]
+fn the_example_loads_with_the_two_variables() {
+    let environment = Environment::from_iter(CREDENTIALS);
+    for path in [None, Some(Path::new("config.toml"))] {
+        let loaded = load(path, &environment).unwrap();
+        assert_eq!(loaded.file.as_deref(), Some(Path::new("config.toml")));
+        let account = &loaded.config.accounts[0];
+        assert_eq!((account.name.as_str(), account.appid.as_str()), ("main", "wx1234"));
+        assert_eq!(account.secret.expose_secret(), "s3cr3t-value");
+    }
+}
+
+#[test]
+fn the_defaults_that_the_example_states_are_the_defaults() {
+    let defaults = config("", &CREDENTIALS);
+    assert_eq!(shown(&config(EXAMPLE, &CREDENTIALS)), shown(&defaults));
+
+    // The leading "#" alone goes: "## " becomes "# " and stays a comment.
+    let stated = example(&["#"]);
+    assert!(stated.contains("\nidle_timeout = \"75s\"") && stated.contains("\n# margin = "), "{stated}");
+    assert_eq!(shown(&config(&stated, &CREDENTIALS)), shown(&defaults));
+}
+
+#[test]
+fn the_settings_without_a_default_in_the_example_work_too() {
+    let (directory, secret) = file("shop-secret", 0o600);
+    let text = example(&["## ", "#"])
+        .replace("\n[listen]\n", "\n[[listen]]\n")
+        .replace("/run/secrets/shop", secret.to_str().unwrap())
+        .replace("extra-ca.pem", secret.to_str().unwrap())
+        .replace("/var/lib/wxgate", directory.path().to_str().unwrap());
+    let variables = [CREDENTIALS[0], CREDENTIALS[1], ("WXGATE_KEY", "sixteen-bytes-xx")];
+    let config = config(&text, &variables);
+    assert_eq!((config.accounts.len(), config.listeners.len()), (2, 2));
+    assert!(config.accounts[0].placeholder_key.is_some() && config.upstream.proxy.is_some());
+}
+
+#[test]
+fn the_example_names_every_key() {
+    let text = example(&["## ", "#"]);
+    for section in known_keys("") {
+        let is_header = |line: &str| line == format!("[{section}]") || line == format!("[[{section}]]");
+        let lines: Vec<&str> = text.lines().skip_while(|line| !is_header(line)).skip(1).collect();
+        assert!(!lines.is_empty(), "no section {section}");
+        for key in known_keys(&section) {
+            let mut lines = lines.iter().take_while(|line| !line.starts_with('['));
+            assert!(lines.any(|line| line.starts_with(&format!("{key} = "))), "{section}.{key} is missing");
+        }
+    }
+}
+
+// ---- The environment ----
+
+#[test]
+fn every_scalar_key_has_a_variable_that_wins_over_the_file() {
+    for (section, key, [value, other]) in SCALARS {
+        let beside = match (section, key) {
+            ("store", "kind") => "directory = '/tmp'",
+            ("store", "directory") => "kind = 'file'",
+            _ => "",
+        };
+        let shop = "[[account]]\nname = 'shop'\nappid = 'wx2'\nsecret = 's2'";
+        let file = |value| format!("[{section}]\n{beside}\n{key} = '{value}'\n{ACCOUNT}\n{shop}");
+        let variable = format!("WXGATE_{section}_{key}").to_uppercase();
+
+        let overridden = shown(&config(&file(other), &[(&variable, value)]));
+        assert_eq!(overridden, shown(&config(&file(value), &[])), "{variable}");
+        assert_ne!(overridden, shown(&config(&file(other), &[])), "{variable} changes nothing");
+        assert!(!variable.starts_with("WXGATE_PORT") && !variable.starts_with("WXGATE_SERVICE_"), "{variable}");
+    }
+}
+
+#[test]
+fn the_table_of_scalar_keys_is_complete() {
+    let keys = SCALARS.iter().map(|(section, key, _)| (*section, *key)).chain(LISTS);
+    let mut keys: Vec<String> = keys.map(|(section, key)| format!("{section}.{key}")).collect();
+    let sections = known_keys("").into_iter().filter(|section| section != "account");
+    let mut known: Vec<String> = sections
+        .flat_map(|section| known_keys(&section).into_iter().map(move |key| format!("{section}.{key}")))
+        .collect();
+    keys.sort();
+    known.sort();
+    assert_eq!(keys, known);
+}
+
+#[test]
+fn a_wrong_value_from_a_variable_names_both() {
+    let problems = from_text(ACCOUNT, &[("WXGATE_SERVER_WORKERS", "many"), ("WXGATE_BODY_LIMIT", "")]).unwrap_err();
+    let problems = problems.to_string();
+    assert!(problems.contains("server.workers: must be a whole number from 1 to 256 (from WXGATE_SERVER_WORKERS)"));
+    assert!(problems.contains("body.limit: must be a size") && problems.contains("(from WXGATE_BODY_LIMIT)"));
+}
+
+#[test]
+fn unknown_variables_are_ignored() {
+    let kubernetes = [
+        ("WXGATE_PORT", "tcp://10.0.0.1:8080"),
+        ("WXGATE_SERVICE_HOST", "10.0.0.1"),
+        ("WXGATE_LISTEN_PORT", "1"),
+        ("WXGATE_NONSENSE", "1"),
+    ];
+    assert_eq!(shown(&config(ACCOUNT, &kubernetes)), shown(&config(ACCOUNT, &[])));
+    config(&format!("[[listen]]\n{ACCOUNT}"), &kubernetes);
+}
+
+#[test]
+fn a_listen_variable_beside_several_listeners_is_an_error() {
+    let text = format!("[[listen]]\n[[listen]]\naddress = '127.0.0.1:1'\n{ACCOUNT}");
+    let problems = from_text(&text, &[("WXGATE_LISTEN_ADDRESS", "127.0.0.1:2")]).unwrap_err();
+    assert_eq!(problems.0.len(), 1, "{problems}");
+    assert!(problems.to_string().starts_with("listen: WXGATE_LISTEN_ADDRESS is set"), "{problems}");
+}
+
+#[test]
+fn two_variables_make_an_account() {
+    let config = config("", &CREDENTIALS);
+    let [account] = config.accounts.as_slice() else { panic!("{config:?}") };
+    assert_eq!((account.name.as_str(), account.appid.as_str(), account.default), ("main", "wx1234", true));
+    assert_eq!(account.secret.expose_secret(), "s3cr3t-value");
+
+    let problems = |variables| from_text("", variables).unwrap_err().to_string();
+    assert_eq!(problems(&CREDENTIALS[..1]), "account[0].secret: the environment variable WXGATE_SECRET is not set");
+    assert_eq!(problems(&CREDENTIALS[1..]), "account[0].appid: the environment variable WXGATE_APPID is not set");
+    assert!(problems(&[]).starts_with("account: there is none: write [[account]]"));
+}
+
+#[test]
+fn beside_accounts_the_two_variables_are_only_values() {
+    let text = "[[account]]\nname = 'own'\nappid = 'wx9'\nsecret = { env = 'WXGATE_SECRET' }";
+    let config = config(text, &CREDENTIALS);
+    let [account] = config.accounts.as_slice() else { panic!("{config:?}") };
+    assert_eq!((account.name.as_str(), account.appid.as_str()), ("own", "wx9"));
+    assert_eq!(account.secret.expose_secret(), "s3cr3t-value");
+}
+
+// ---- Secrets ----
+
+#[test]
+fn a_secret_comes_from_a_file_less_one_line_break() {
+    for (content, secret) in [("s3cr3t", Ok("s3cr3t")), ("s3cr3t\n", Ok("s3cr3t")), ("s3cr3t\r\n", Ok("s3cr3t"))]
+        .into_iter()
+        .chain(["s3cr3t\n\n", "s3 cr3t", "", "\n"].map(|content| (content, Err(()))))
+    {
+        let (_directory, path) = file(content, 0o600);
+        let text = format!("[[account]]\nappid = 'wx1'\nsecret = {{ file = '{}' }}", path.display());
+        let read = from_text(&text, &[]);
+        match (&read, secret) {
+            (Ok(loaded), Ok(secret)) => assert_eq!(loaded.config.accounts[0].secret.expose_secret(), secret),
+            (Err(problems), Err(())) => assert!(!problems.to_string().contains("cr3t"), "{problems}"),
+            _ => panic!("{content:?}: {read:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_secret_file_that_cannot_be_read_is_named() {
+    let text = "[[account]]\nappid = 'wx1'\nsecret = { file = '/nowhere/secret' }";
+    let problems = from_text(text, &[]).unwrap_err().to_string();
+    assert!(problems.starts_with("account[0].secret: the file /nowhere/secret cannot be read"), "{problems}");
+}
+
+#[test]
+fn a_secret_has_exactly_one_source() {
+    for source in ["{}", "{ env = 'A', file = 'b' }", "5", "['s']", "''"] {
+        let text = format!("[[account]]\nappid = 'wx1'\nsecret = {source}");
+        let problems = from_text(&text, &[("A", "a")]).unwrap_err();
+        assert_eq!(problems.0.len(), 1, "{problems}");
+        assert_eq!(problems.0[0].key, "account[0].secret");
+    }
+}
+
+#[test]
+fn a_literal_secret_in_a_file_that_others_read_is_a_warning() {
+    let text = format!("upstream.proxy = 'http://me:pa55word@proxy'\n{ACCOUNT}placeholder_key = 'k3y-of-16-bytes-x'");
+    let secret_warnings = |mode: u32, variables: &[(&str, &str)]| {
+        let (_directory, path) = file(&text, mode);
+        let warnings = load(Some(&path), &Environment::from_iter(variables.iter().copied())).unwrap().warnings;
+        warnings.into_iter().filter(|warning| warning.message.contains("chmod 600")).collect::<Vec<_>>()
+    };
+    let warnings = secret_warnings(0o644, &[]);
+    let keys: Vec<&str> = warnings.iter().map(|warning| warning.key.as_str()).collect();
+    assert_eq!(keys, ["upstream.proxy", "account[0].secret", "account[0].placeholder_key"]);
+    let printed = format!("{warnings:?}");
+    assert!(["s3cr3t", "pa55word", "k3y"].iter().all(|secret| !printed.contains(secret)), "{printed}");
+
+    assert_eq!(secret_warnings(0o640, &[]), []);
+    let overridden = secret_warnings(0o644, &[("WXGATE_UPSTREAM_PROXY", "http://me:other@proxy")]);
+    assert!(overridden.iter().all(|warning| warning.key != "upstream.proxy"), "{overridden:?}");
+}
+
+#[test]
+fn debug_output_shows_no_secret() {
+    let text = format!("upstream.proxy = 'http://me:s3cr3t@proxy'\n{ACCOUNT}placeholder_key = 's3cr3t-of-16-bytes'");
+    let loaded = from_text(&text, &[]).unwrap();
+    assert!(!format!("{loaded:?} {loaded:#?}").contains("s3cr3t"));
+}
+
+#[test]
+fn no_problem_repeats_a_value_that_may_be_a_secret() {
+    let scalars = SCALARS.iter().map(|(section, key, _)| format!("[{section}]\n{key} = 's3cr3t hidden'"));
+    let lists = LISTS.iter().map(|(section, key)| format!("[{section}]\n{key} = ['s3cr3t hidden']"));
+    let accounts = ["name", "appid", "secret", "token", "default", "placeholder_key"]
+        .map(|key| format!("[[account]]\n{key} = 's3cr3t hidden'"));
+    let broken = [
+        "secret = 's3cr3t",
+        "secret = \"s3cr3t\\q\"",
+        "secret = s3cr3t",
+        "secret = 's3cr3t' 's3cr3t'",
+        "secret s3cr3t",
+        "secret = 's3cr3t'\nsecret = 's3cr3t'",
+        "secret = { env = 's3cr3t'",
+        "secret = { env = 's3cr3t' }",
+    ]
+    .map(|line| format!("[[account]]\n{line}\n"));
+    for text in scalars.chain(lists).chain(accounts).chain(broken) {
+        let problems = from_text(&text, &[]).unwrap_err();
+        assert!(!format!("{problems} {problems:?}").contains("s3cr3t"), "{text}\n{problems}");
+    }
+}
+
+// ---- The file itself ----
+
+#[test]
+fn a_file_that_is_missing_or_no_text_is_an_error() {
+    let environment = Environment::from_iter(CREDENTIALS);
+    let problems = load(Some(Path::new("/nowhere/wxgate.toml")), &environment).unwrap_err().to_string();
+    assert!(problems.starts_with("/nowhere/wxgate.toml: cannot be read: "), "{problems}");
+
+    let (_directory, path) = file("", 0o600);
+    fs::write(&path, b"\xff").unwrap();
+    assert!(load(Some(&path), &environment).unwrap_err().to_string().contains("cannot be read"));
+}
+
+#[test]
+fn a_syntax_error_has_a_line_and_a_column() {
+    let (_directory, path) = file("[server]\nworkers = = 2\n", 0o600);
+    let problems = load(Some(&path), &Environment::default()).unwrap_err().to_string();
+    assert!(problems.starts_with(&format!("{}, line 2, column 11: ", path.display())), "{problems}");
+}
