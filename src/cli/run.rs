@@ -1,0 +1,101 @@
+//! `wxgate run`.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::say_problem;
+use crate::app::{App, AppError};
+use crate::config::{self, Config, Environment};
+use crate::server::{Control, Stage, control};
+use crate::telemetry;
+
+/// Runs the gateway until a signal stops it.
+pub(super) async fn run(path: Option<&Path>) -> ExitCode {
+    let loaded = match config::load(path, &Environment::of_process()) {
+        Ok(loaded) => loaded,
+        Err(problems) => return say_problem(&problems),
+    };
+    telemetry::install(&loaded.config.log);
+    match &loaded.file {
+        Some(file) => tracing::info!(file = %file.display(), "configuration read"),
+        None => tracing::info!("no configuration file; the environment and the defaults are used"),
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    raise_descriptor_limit(loaded.config.server.connections);
+    match serve(loaded.config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Binds and serves, announcing where, until a signal stops it.
+pub(super) async fn serve(config: Config) -> Result<(), AppError> {
+    let drain_timeout = config.server.drain_timeout;
+    let app = App::bind(config).await?;
+    for address in app.addresses() {
+        tracing::info!(%address, "listening for callers");
+    }
+    if let Some(address) = app.admin_address() {
+        tracing::info!(%address, "listening for the operator");
+    }
+    let control = control();
+    let signals = Signals::new()?;
+    tokio::spawn(stop_on_signals(signals, control.clone(), drain_timeout));
+    app.run(&control).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The signals that ask for a stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// The first signal drains; the second, or the end of the drain's time, ends at once.
+async fn stop_on_signals(mut signals: Signals, control: Control, drain_timeout: Duration) {
+    let signal = signals.next().await;
+    let timeout = humantime::format_duration(drain_timeout);
+    tracing::info!(signal, "stopping: what is in flight is finished within {timeout}; another signal ends it at once");
+    control.advance(Stage::Draining);
+    tokio::select! {
+        signal = signals.next() => tracing::warn!(signal, "ended at once; requests in flight are lost"),
+        () = tokio::time::sleep(drain_timeout) => tracing::warn!("the drain took too long; requests in flight are lost"),
+    }
+    control.advance(Stage::Ended);
+}
+
+/// The soft limit on open files is raised to the hard one: a connection takes one descriptor here, and often one upstream.
+fn raise_descriptor_limit(connections: usize) {
+    let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_mul(2);
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit >= needed => tracing::debug!(limit, "open files"),
+        Ok(limit) => tracing::warn!(
+            limit,
+            needed,
+            "fewer open files are allowed than server.connections may need; raise the hard limit (ulimit -Hn), or lower it"
+        ),
+        Err(error) => tracing::warn!(%error, "the limit on open files could not be raised"),
+    }
+}

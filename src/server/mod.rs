@@ -1,0 +1,65 @@
+//! Sockets and connections: listening, permits, workers, draining. Knows nothing of tokens.
+//!
+//! One acceptor a listener hands each connection to the worker that has the fewest; a worker is a thread with a
+//! current-thread runtime, and a connection stays on its worker (DESIGN §2). With `SO_REUSEPORT` instead, few long-lived
+//! callers could all land on one worker.
+
+mod accept;
+mod bound;
+mod connection;
+mod pulse;
+mod stage;
+mod worker;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Incoming};
+use hyper::{Request, Response};
+
+pub use bound::{BindError, Bound};
+pub use stage::{Control, Stage, control};
+
+/// Answers requests. Each worker has one of its own.
+pub trait Handler: 'static {
+    /// What its answers consist of.
+    type Body: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Unpin + 'static;
+
+    /// Answers one request. It is dropped in the middle when the caller goes away.
+    fn handle(&self, request: Request<Incoming>, from: &Arrival) -> impl Future<Output = Response<Self::Body>>;
+}
+
+/// Where a request came in.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival {
+    /// The listener, counted from 0 in the order of [`Bound::bind`]'s addresses.
+    pub listener: usize,
+    /// The caller's address.
+    pub peer: SocketAddr,
+}
+
+/// What connections may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Threads that carry requests; at least 1.
+    pub workers: usize,
+    /// Callers' connections at once; beyond them, callers wait in the kernel's queue.
+    pub connections: usize,
+    /// Bytes of a head beyond which it is refused without being parsed. The gateway's own limit is lower and gives a
+    /// better answer.
+    pub head_size: usize,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+}
+
+/// How long a caller may keep a connection without moving on.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// From a head's first byte to its end.
+    pub head: Duration,
+    /// Without a request.
+    pub idle: Duration,
+    /// Without taking any of an answer's bytes.
+    pub send: Duration,
+}
