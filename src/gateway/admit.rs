@@ -81,7 +81,8 @@ fn hosts(head: &Parts) -> Result<[Option<&str>; 2], Error> {
         (None, None) if head.version <= Version::HTTP_10 => None,
         _ => return Err(Error::Host),
     };
-    let target = head.uri.authority().map(|authority| without_port(authority.as_str()).ok_or(Error::Host)).transpose()?;
+    let target =
+        head.uri.authority().map(|authority| without_port(authority.as_str()).ok_or(Error::Host)).transpose()?;
     Ok([target, field])
 }
 

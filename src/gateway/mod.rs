@@ -153,7 +153,12 @@ impl Gateway {
             }
             Ok(second) => {
                 let (path, generation) = (call.path, fresh.generation());
-                tracing::warn!(account = account.name, path, generation, "WeChat did not take the request a second time");
+                tracing::warn!(
+                    account = account.name,
+                    path,
+                    generation,
+                    "WeChat did not take the request a second time"
+                );
                 Ok(marked(Retry::Failed, reply(second, &secrets, permit)))
             }
             // Never sent: WeChat's refusal is its last word.

@@ -74,7 +74,8 @@ impl Accounts {
     /// `default` is the name of the account that requests use which select none.
     pub fn new(accounts: Vec<Account>, default: Option<&str>) -> Self {
         let accounts: Vec<_> = accounts.into_iter().map(Arc::new).collect();
-        let by_name: HashMap<_, _> = accounts.iter().map(|account| (account.name.clone(), Arc::clone(account))).collect();
+        let by_name: HashMap<_, _> =
+            accounts.iter().map(|account| (account.name.clone(), Arc::clone(account))).collect();
         let default = default.and_then(|name| by_name.get(name)).cloned();
         let by_appid = accounts.into_iter().map(|account| (account.appid.clone(), account)).collect();
         Self { by_name, by_appid, default }

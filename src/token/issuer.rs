@@ -158,14 +158,12 @@ impl HttpIssuer {
     fn request(&self, fetch: Fetch) -> reqwest::RequestBuilder {
         let secret = self.secret.expose_secret();
         match fetch {
-            Fetch::Classic => {
-                self.http.get(format!(
-                    "{}/cgi-bin/token?grant_type=client_credential&appid={}&secret={}",
-                    self.base_url,
-                    self.appid,
-                    in_query(&self.secret).expose_secret()
-                ))
-            }
+            Fetch::Classic => self.http.get(format!(
+                "{}/cgi-bin/token?grant_type=client_credential&appid={}&secret={}",
+                self.base_url,
+                self.appid,
+                in_query(&self.secret).expose_secret()
+            )),
             Fetch::Stable | Fetch::Forced => {
                 self.http.post(format!("{}/cgi-bin/stable_token", self.base_url)).json(&serde_json::json!({
                     "grant_type": "client_credential",
@@ -192,7 +190,10 @@ impl HttpIssuer {
             Ok((status, body))
         };
         tokio::time::timeout(self.timeout, exchange).await.unwrap_or_else(|_| {
-            Err(Failure::unreachable(format_args!("no whole answer within {}", humantime::format_duration(self.timeout))))
+            Err(Failure::unreachable(format_args!(
+                "no whole answer within {}",
+                humantime::format_duration(self.timeout)
+            )))
         })
     }
 
@@ -225,7 +226,9 @@ impl Issuer for HttpIssuer {
         let token = in_query(token);
         let url = format!("{}/cgi-bin/get_api_domain_ip?access_token={}", self.base_url, token.expose_secret());
         match self.exchange(self.http.get(url)).await {
-            Ok((_, body)) if wechat::errcode(&body).is_some_and(|code| self.rejecting.contains(&code)) => Liveness::Dead,
+            Ok((_, body)) if wechat::errcode(&body).is_some_and(|code| self.rejecting.contains(&code)) => {
+                Liveness::Dead
+            }
             Ok((200, _)) => Liveness::Alive,
             Ok(_) | Err(_) => Liveness::Unknown,
         }

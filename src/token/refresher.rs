@@ -157,7 +157,10 @@ impl<I: Issuer> Refresher<I> {
             && fetch == Fetch::Stable
             && outcome.as_ref().is_err_and(|failure| failure.fault == Fault::NoSuchEndpoint)
         {
-            tracing::warn!(account = self.settings.account, "the issuer has no stable endpoint; asking the classic one");
+            tracing::warn!(
+                account = self.settings.account,
+                "the issuer has no stable endpoint; asking the classic one"
+            );
             if let Err(spent) = self.spend(Fetch::Classic, reason) {
                 self.snapshot.fetching = false;
                 self.publish();

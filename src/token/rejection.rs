@@ -56,11 +56,8 @@ impl<I: Issuer> Refresher<I> {
         let ended = Instant::now();
         let stands = if matches!(remedy, Remedy::Alive(_)) { ALIVE_STANDS } else { Duration::ZERO };
         self.log(&token, &remedy);
-        self.episode = Some(Episode {
-            generation: rejection.generation,
-            covers_until: ended + stands,
-            remedy: remedy.clone(),
-        });
+        self.episode =
+            Some(Episode { generation: rejection.generation, covers_until: ended + stands, remedy: remedy.clone() });
         remedy
     }
 

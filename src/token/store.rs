@@ -116,14 +116,15 @@ fn read(path: &Path, appid: &str) -> Result<Option<Stored>, StoreError> {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(StoreError::Io { path: path.to_owned(), cause }),
     };
-    let stored = serde_json::from_slice::<Record>(&text).ok().filter(|record| record.appid == appid).and_then(|record| {
-        Some(Stored {
-            minted_by: Fetch::named(&record.minted_by)?,
-            fetched_at: from_unix_seconds(record.fetched_at)?,
-            expires_at: from_unix_seconds(record.expires_at)?,
-            token: record.token,
-        })
-    });
+    let stored =
+        serde_json::from_slice::<Record>(&text).ok().filter(|record| record.appid == appid).and_then(|record| {
+            Some(Stored {
+                minted_by: Fetch::named(&record.minted_by)?,
+                fetched_at: from_unix_seconds(record.fetched_at)?,
+                expires_at: from_unix_seconds(record.expires_at)?,
+                token: record.token,
+            })
+        });
     stored.map(Some).ok_or_else(|| StoreError::Corrupt { path: path.to_owned() })
 }
 

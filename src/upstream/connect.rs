@@ -107,7 +107,9 @@ fn destination(url: &BaseUrl) -> Result<Uri, ConnectError> {
 }
 
 /// HTTP/1.1 on a fresh stream, driven by a task of its own on this worker.
-async fn handshake<B: RequestBody>(stream: impl AsyncRead + AsyncWrite + Unpin + 'static) -> Result<Connection<B>, ConnectError> {
+async fn handshake<B: RequestBody>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+) -> Result<Connection<B>, ConnectError> {
     let activity = Activity::new();
     let io = TokioIo::new(Watched::new(stream, Rc::clone(&activity)));
     let handshake = http1::Builder::new().handshake(io).await;

@@ -98,7 +98,13 @@ mod tests {
     #[test]
     fn all_others_stay_and_repeated_ones_keep_their_order() {
         let kept = sent(
-            &[("authorization", "Bearer x"), ("cookie", "a=1"), ("x-a", "1"), ("x-a", "2"), ("wechatmp-signature", "s")],
+            &[
+                ("authorization", "Bearer x"),
+                ("cookie", "a=1"),
+                ("x-a", "1"),
+                ("x-a", "2"),
+                ("wechatmp-signature", "s"),
+            ],
             None,
         );
         assert_eq!(

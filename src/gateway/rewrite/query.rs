@@ -116,8 +116,12 @@ mod tests {
     #[test]
     fn one_true_pair_replaces_whatever_stood_for_appid_and_secret() {
         let query = "appid=x&secret=dummy&js_code=c&%73ecret=z&appsecret=q&grant_type=authorization_code";
-        let written =
-            target("/sns/jscode2session", Some(query), &["appid", "secret", "appsecret"], &[("appid", "wx1"), ("secret", "s")]);
+        let written = target(
+            "/sns/jscode2session",
+            Some(query),
+            &["appid", "secret", "appsecret"],
+            &[("appid", "wx1"), ("secret", "s")],
+        );
         assert_eq!(written, "/sns/jscode2session?js_code=c&grant_type=authorization_code&appid=wx1&secret=s");
     }
 
