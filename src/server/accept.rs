@@ -9,8 +9,9 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::Arrival;
+use super::connection::Accepted;
 use super::stage::{Follower, Stage};
-use super::worker::{Accepted, Queue};
+use super::worker::Queue;
 
 /// How long accepting rests when descriptors or memory run out: each try would fail at once.
 const REST: Duration = Duration::from_millis(100);

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::net;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
@@ -12,15 +13,22 @@ use hyper::service::service_fn;
 use hyper::{Request, Version};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::pulse::{CallerIo, Overdue, Pulse, Tracked};
 use super::stage::{Follower, Stage};
-use super::worker::Accepted;
 use super::{Arrival, Handler, Limits};
 
 /// hyper's buffer for one connection, at most: enough for any head within its limit, and for bodies in large pieces.
 const BUFFER: usize = 128 * 1024;
+
+/// A connection that was accepted, and its permit.
+pub(super) struct Accepted {
+    pub(super) stream: net::TcpStream,
+    pub(super) arrival: Arrival,
+    pub(super) permit: OwnedSemaphorePermit,
+}
 
 /// Serves a connection to its end.
 pub(super) async fn serve<H: Handler>(accepted: Accepted, handler: Rc<H>, limits: Limits, mut stage: Follower) {

@@ -1,24 +1,17 @@
 //! One thread, one current-thread runtime, and the connections that stay on it.
 
 use std::io;
-use std::net::TcpStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet, LocalSet};
 
+use super::connection::{Accepted, serve};
 use super::stage::{Follower, Stage};
-use super::{Arrival, Handler, Limits, connection};
-
-/// A connection that was accepted, and its permit.
-pub(super) struct Accepted {
-    pub(super) stream: TcpStream,
-    pub(super) arrival: Arrival,
-    pub(super) permit: OwnedSemaphorePermit,
-}
+use super::{Handler, Limits};
 
 /// A worker, seen from the thread that started it.
 pub(super) struct Worker {
@@ -114,7 +107,7 @@ async fn work<H: Handler>(
             tokio::select! {
                 accepted = incoming.recv() => match accepted {
                     Some(accepted) => {
-                        let serving = connection::serve(accepted, Rc::clone(&handler), limits, stage.clone());
+                        let serving = serve(accepted, Rc::clone(&handler), limits, stage.clone());
                         let place = Place(Arc::clone(load));
                         connections.spawn_local(async move {
                             serving.await;

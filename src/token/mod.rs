@@ -5,6 +5,8 @@
 //! generation it used through a [`TokenHandle`] and gets a [`Remedy`] back (DESIGN §4).
 
 mod budget;
+mod failure;
+mod http_issuer;
 mod issuer;
 mod refresher;
 mod rejection;
@@ -19,7 +21,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 pub use budget::Spent;
-pub use issuer::{Failure, Fetch, HttpIssuer, Issued, Issuer, Liveness};
+pub use failure::Failure;
+pub use http_issuer::HttpIssuer;
+pub use issuer::{Fetch, Issued, Issuer, Liveness};
 pub use refresher::{Refresher, Settings};
 pub use schedule::lifetime;
 pub use slot::{Slot, Snapshot, Token, Unavailable};

@@ -8,12 +8,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::budget::{Budget, Spent};
-use super::issuer::{Failure, Fetch, Issued, Issuer};
-use super::rejection::Episode;
+use super::failure::Failure;
+use super::issuer::{Fetch, Issued, Issuer};
 use super::schedule::{self, lifetime};
 use super::slot::{Slot, Snapshot, Token};
 use super::store::{Store, Stored};
-use super::{Rejection, TokenHandle};
+use super::{Rejection, Remedy, TokenHandle};
 use crate::config::TokenKind;
 use crate::secret::ExposeSecret;
 use crate::wechat::Fault;
@@ -67,6 +67,14 @@ pub(super) enum Reason {
 pub(super) enum NotFetched {
     Failed(Arc<Failure>),
     Spent(Spent),
+}
+
+/// How the rejections of one generation were answered, for those that were reported before the answer was known.
+#[derive(Debug)]
+pub(super) struct Episode {
+    pub(super) generation: u64,
+    pub(super) covers_until: Instant,
+    pub(super) remedy: Remedy,
 }
 
 impl<I: Issuer> Refresher<I> {

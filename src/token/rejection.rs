@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::budget::Spent;
 use super::issuer::{Fetch, Issuer, Liveness};
-use super::refresher::{NotFetched, Reason, Refresher};
+use super::refresher::{Episode, NotFetched, Reason, Refresher};
 use super::slot::Token;
 use super::{Rejection, Remedy};
 use crate::config::TokenKind;
@@ -24,14 +24,6 @@ const EARLY: Duration = Duration::from_secs(300);
 const EARLY_WINDOW: Duration = Duration::from_secs(3_600);
 /// … and this many of them mean that somebody else refreshes the account.
 const EARLY_SEVERAL: usize = 3;
-
-/// How the rejections of one generation were answered, for those that were reported before the answer was known.
-#[derive(Debug)]
-pub(super) struct Episode {
-    generation: u64,
-    covers_until: Instant,
-    remedy: Remedy,
-}
 
 impl<I: Issuer> Refresher<I> {
     /// Answers one report. All reports go through one task, which makes the fetch a single flight.

@@ -9,7 +9,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::issuer::{Failure, Fetch};
+use super::failure::Failure;
+use super::issuer::Fetch;
 use crate::secret::{self, SecretString};
 
 /// An account's access token.

@@ -1,0 +1,226 @@
+//! The token endpoints, over HTTP (WECHAT.md §1).
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::failure::Failure;
+use super::issuer::{Fetch, Issued, Issuer, Liveness};
+use super::schedule::lifetime;
+use crate::secret::{ExposeSecret, SecretString, in_query, scrub};
+use crate::wechat;
+
+/// The most that an issuer's answer may hold; a token's is some 200 bytes.
+const ANSWER_LIMIT: usize = 64 * 1024;
+/// WECHAT.md §1: reserve 512 bytes for a token. Four times that is not a token.
+const LONGEST_TOKEN: usize = 2_048;
+
+/// The issuer of one account, over reqwest.
+pub struct HttpIssuer {
+    http: reqwest::Client,
+    base_url: String,
+    appid: String,
+    secret: SecretString,
+    timeout: Duration,
+    rejecting: Vec<i64>,
+}
+
+impl HttpIssuer {
+    /// `base_url` is scheme and authority without a slash at the end; `timeout` bounds each call as a whole;
+    /// `rejecting` are the errcodes that call a token dead.
+    pub fn new(
+        http: reqwest::Client,
+        base_url: String,
+        appid: String,
+        secret: SecretString,
+        timeout: Duration,
+        rejecting: Vec<i64>,
+    ) -> Self {
+        Self { http, base_url, appid, secret, timeout, rejecting }
+    }
+
+    fn request(&self, fetch: Fetch) -> reqwest::RequestBuilder {
+        let secret = self.secret.expose_secret();
+        match fetch {
+            Fetch::Classic => self.http.get(format!(
+                "{}/cgi-bin/token?grant_type=client_credential&appid={}&secret={}",
+                self.base_url,
+                self.appid,
+                in_query(&self.secret).expose_secret()
+            )),
+            Fetch::Stable | Fetch::Forced => {
+                self.http.post(format!("{}/cgi-bin/stable_token", self.base_url)).json(&serde_json::json!({
+                    "grant_type": "client_credential",
+                    "appid": self.appid,
+                    "secret": secret,
+                    "force_refresh": fetch == Fetch::Forced,
+                }))
+            }
+        }
+    }
+
+    /// The answer's status and body, whatever they are.
+    async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), Failure> {
+        let exchange = async {
+            let mut answer = request.send().await.map_err(|error| Failure::unreachable(cause_of(error)))?;
+            let status = answer.status().as_u16();
+            let mut body = Vec::new();
+            while let Some(chunk) = answer.chunk().await.map_err(|error| Failure::unreachable(cause_of(error)))? {
+                if body.len() + chunk.len() > ANSWER_LIMIT {
+                    return Err(Failure::garbage("more than 64 KiB"));
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok((status, body))
+        };
+        tokio::time::timeout(self.timeout, exchange).await.unwrap_or_else(|_| {
+            Err(Failure::unreachable(format_args!(
+                "no whole answer within {}",
+                humantime::format_duration(self.timeout)
+            )))
+        })
+    }
+
+    fn read_answer(&self, status: u16, body: &[u8]) -> Result<Issued, Failure> {
+        // WeChat's bodies are not always valid UTF-8 (WECHAT.md §2); a token's characters are.
+        let answer: Value = serde_json::from_str(&String::from_utf8_lossy(body)).unwrap_or_default();
+        if let Some(errcode) = wechat::errcode(body).filter(|&errcode| errcode != 0) {
+            let errmsg = answer.get("errmsg").and_then(Value::as_str).unwrap_or("(no errmsg)");
+            return Err(Failure::refused(errcode, &scrub(errmsg, &[&self.secret])));
+        }
+        if matches!(status, 404 | 405 | 501) {
+            return Err(Failure::missing(status));
+        }
+        if status != 200 {
+            return Err(Failure::garbage(format_args!("status {status}")));
+        }
+        let token = answer.get("access_token").and_then(Value::as_str).filter(|token| is_token(token));
+        let token = token.ok_or_else(|| Failure::garbage(format_args!("{} bytes without a token", body.len())))?;
+        Ok(Issued { token: token.into(), expires_in: lifetime(answer.get("expires_in").and_then(number)) })
+    }
+}
+
+impl Issuer for HttpIssuer {
+    async fn fetch(&self, fetch: Fetch) -> Result<Issued, Failure> {
+        let (status, body) = self.exchange(self.request(fetch)).await?;
+        self.read_answer(status, &body)
+    }
+
+    async fn ask(&self, token: &SecretString) -> Liveness {
+        let token = in_query(token);
+        let url = format!("{}/cgi-bin/get_api_domain_ip?access_token={}", self.base_url, token.expose_secret());
+        match self.exchange(self.http.get(url)).await {
+            Ok((_, body)) if wechat::errcode(&body).is_some_and(|code| self.rejecting.contains(&code)) => {
+                Liveness::Dead
+            }
+            Ok((200, _)) => Liveness::Alive,
+            Ok(_) | Err(_) => Liveness::Unknown,
+        }
+    }
+}
+
+impl fmt::Debug for HttpIssuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpIssuer").field("appid", &self.appid).finish_non_exhaustive()
+    }
+}
+
+/// What a reqwest error says about its cause: its own text carries the URL, and with it the secret.
+fn cause_of(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+/// Something that can stand in a query and is not absurdly long.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST_TOKEN && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A number, or a string that holds one.
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wechat::Fault;
+
+    fn issuer() -> HttpIssuer {
+        let http = reqwest::Client::builder().tls_backend_preconfigured(crate::egress::without_roots()).build();
+        HttpIssuer::new(
+            http.unwrap(),
+            "http://127.0.0.1:1".to_owned(),
+            "wx1".to_owned(),
+            "the-app-secret".into(),
+            Duration::from_secs(1),
+            vec![40001],
+        )
+    }
+
+    #[test]
+    fn answers_are_read_leniently() {
+        for (body, seconds) in [
+            (r#"{"access_token":"92_abc","expires_in":7200}"#, 7200),
+            (r#"{"access_token":"92_abc","expires_in":7200.0,"errcode":0}"#, 7200),
+            (r#"{"access_token":"92_abc","expires_in":"600"}"#, 600),
+            (r#"{"access_token":"92_abc"}"#, 300),
+            (r#"{"access_token":"92_abc","expires_in":null}"#, 300),
+            (r#"{"access_token":"92_abc","expires_in":99999}"#, 7200),
+        ] {
+            let issued = issuer().read_answer(200, body.as_bytes()).unwrap();
+            assert_eq!((issued.token.expose_secret(), issued.expires_in.as_secs()), ("92_abc", seconds), "{body}");
+        }
+    }
+
+    #[test]
+    fn answers_that_are_no_token_are_failures_of_the_right_kind() {
+        let long = format!(r#"{{"access_token":"{}","expires_in":1}}"#, "x".repeat(3000));
+        for (status, body, fault) in [
+            (200, r#"{"errcode":-1,"errmsg":"system error"}"#, Fault::Transient),
+            (200, r#"{"errcode":40013,"errmsg":"invalid appid rid: 1"}"#, Fault::Permanent),
+            (200, r#"{"errcode":40066,"errmsg":"invalid url"}"#, Fault::NoSuchEndpoint),
+            (404, "<html>", Fault::NoSuchEndpoint),
+            (405, "", Fault::NoSuchEndpoint),
+            (502, "<html>", Fault::Transient),
+            (302, "", Fault::Transient),
+            (200, "", Fault::Transient),
+            (200, "[]", Fault::Transient),
+            (200, r#"{"access_token":"","expires_in":7200}"#, Fault::Transient),
+            (200, "{\"access_token\":\"a b\",\"expires_in\":7200}", Fault::Transient),
+            (200, long.as_str(), Fault::Transient),
+        ] {
+            assert_eq!(issuer().read_answer(status, body.as_bytes()).unwrap_err().fault, fault, "{status} {body:.60}");
+        }
+    }
+
+    #[test]
+    fn a_refused_address_is_named() {
+        let body = br#"{"errcode":40164,"errmsg":"invalid ip 114.221.21.30 ipv6 ::ffff:114.221.21.30, not in whitelist rid: 1-2-3"}"#;
+        let failure = issuer().read_answer(200, body).unwrap_err();
+        assert!(failure.to_string().contains("saw: 114.221.21.30)"), "{failure}");
+    }
+
+    #[test]
+    fn an_echoed_secret_is_not_repeated() {
+        let body = br#"{"errcode":40125,"errmsg":"invalid appsecret the-app-secret"}"#;
+        let failure = issuer().read_answer(200, body).unwrap_err();
+        assert!(!format!("{failure} {failure:?}").contains("the-app-secret"));
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_issuer_is_a_transient_failure_without_the_url() {
+        for fetch in [Fetch::Classic, Fetch::Stable, Fetch::Forced] {
+            let failure = issuer().fetch(fetch).await.unwrap_err();
+            assert_eq!(failure.fault, Fault::Transient);
+            let text = format!("{failure} {failure:?}");
+            assert!(!text.contains("the-app-secret") && !text.contains("http://"), "{text}");
+        }
+        assert_eq!(issuer().ask(&"92_x".into()).await, Liveness::Unknown);
+    }
+}
