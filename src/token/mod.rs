@@ -26,7 +26,7 @@ pub use http_issuer::HttpIssuer;
 pub use issuer::{Fetch, Issued, Issuer, Liveness};
 pub use refresher::{Refresher, Settings};
 pub use schedule::lifetime;
-pub use slot::{Slot, Snapshot, Token, Unavailable};
+pub use slot::{EARLY_DEATHS, Slot, Snapshot, Token, Unavailable};
 pub use store::{Store, StoreError, Stored};
 
 /// What a request may do with an account's token: read it, wait for it, and say how WeChat took it.

@@ -1,6 +1,5 @@
 //! One task an account, which does all of its fetching: by the timer, or because WeChat refused a token.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -48,7 +47,6 @@ pub struct Refresher<I> {
     pub(super) snapshot: Snapshot,
     pub(super) budget: Budget,
     pub(super) episode: Option<Episode>,
-    pub(super) early_deaths: VecDeque<Instant>,
     /// When the timer fetches next; after a failure, when the back-off ends.
     pub(super) next: Instant,
     failures: u32,
@@ -96,7 +94,6 @@ impl<I: Issuer> Refresher<I> {
             snapshot,
             budget: Budget::new(now),
             episode: None,
-            early_deaths: VecDeque::new(),
             next: now,
             failures: 0,
             failure_logged: None,

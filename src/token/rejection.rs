@@ -20,9 +20,7 @@ const YOUNG: Duration = Duration::from_secs(60);
 /// A token that dies with more than this left did not end by itself: WeChat lets an old one live 5 minutes beside its
 /// successor (WECHAT.md §1).
 const EARLY: Duration = Duration::from_secs(300);
-/// Early deaths are counted over this time …
-const EARLY_WINDOW: Duration = Duration::from_secs(3_600);
-/// … and this many of them mean that somebody else refreshes the account.
+/// This many early deaths within an hour mean that somebody else refreshes the account.
 const EARLY_SEVERAL: usize = 3;
 
 impl<I: Issuer> Refresher<I> {
@@ -108,13 +106,9 @@ impl<I: Issuer> Refresher<I> {
     }
 
     fn count_early_death(&mut self, now: Instant) {
-        while self.early_deaths.front().is_some_and(|&at| now.duration_since(at) >= EARLY_WINDOW) {
-            self.early_deaths.pop_front();
-        }
-        self.early_deaths.push_back(now);
-        let died_early = self.early_deaths.len();
-        self.snapshot.died_early = died_early;
+        self.snapshot.count_early_death(now);
         self.publish();
+        let died_early = self.snapshot.died_early(now);
         if died_early >= EARLY_SEVERAL {
             tracing::warn!(
                 account = self.settings.account,

@@ -13,6 +13,11 @@ use super::failure::Failure;
 use super::issuer::Fetch;
 use crate::secret::{self, SecretString};
 
+/// Early deaths are counted over this time …
+const EARLY_WINDOW: Duration = Duration::from_secs(3_600);
+/// … and up to this many: far beyond the point where the number means more.
+pub const EARLY_DEATHS: usize = 100;
+
 /// An account's access token.
 pub struct Token {
     value: SecretString,
@@ -116,14 +121,28 @@ pub struct Snapshot {
     pub started: bool,
     /// The last fetch's failure; gone with the next success.
     pub failure: Option<Arc<Failure>>,
-    /// How many tokens died long before their expiry within the last hour.
-    pub died_early: usize,
+    /// When tokens died long before their expiry: the latest, oldest first.
+    pub(super) early_deaths: Vec<Instant>,
 }
 
 impl Snapshot {
     /// The token, if it has life left at `now`.
     pub fn usable(&self, now: Instant) -> Option<&Arc<Token>> {
         self.token.as_ref().filter(|token| token.expires_at > now)
+    }
+
+    /// How many tokens died long before their expiry within the hour before `now`; counted up to [`EARLY_DEATHS`].
+    /// Several mean that another system refreshes the same account.
+    pub fn died_early(&self, now: Instant) -> usize {
+        self.early_deaths.iter().filter(|&&at| now.duration_since(at) < EARLY_WINDOW).count()
+    }
+
+    /// Notes one more.
+    pub(super) fn count_early_death(&mut self, now: Instant) {
+        if self.early_deaths.len() >= EARLY_DEATHS {
+            self.early_deaths.remove(0);
+        }
+        self.early_deaths.push(now);
     }
 }
 

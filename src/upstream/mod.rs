@@ -99,6 +99,11 @@ impl<B: RequestBody> Upstream<B> {
     /// # Errors
     /// [`SendError`].
     pub async fn send(&self, repeatable: bool, request: impl Fn() -> Request<B>) -> Result<Answer<B>, SendError> {
+        if !repeatable {
+            // The news that a kept connection has ended may wait in the reactor, behind the request that is about to use
+            // it. Letting it in first costs an epoll call; a request that must not be repeated would be lost otherwise.
+            tokio::task::yield_now().await;
+        }
         if let Some(kept) = self.pool.take() {
             match self.exchange(kept, request()).await {
                 Ok(answer) => return Ok(answer),

@@ -21,10 +21,11 @@ pub struct Disguised;
 /// # Errors
 ///
 /// [`Disguised`] when the normalised copy of `path` names an endpoint that takes something else than
-/// [`Credential::AppToken`], and `path` itself differs from that copy.
+/// [`Credential::AppToken`], and `path` itself differs from that copy; or when no single copy would do.
 pub fn classify(path: &str) -> Result<Credential, Disguised> {
     let normal = normalise(path);
     match credential(&normal) {
+        _ if matches!(normal, Cow::Owned(_)) && is_ambiguous(path) => Err(Disguised),
         // The exceptions are all in normal form, so a path that differs from its copy is none of them.
         Credential::AppToken => Ok(Credential::AppToken),
         special if normal == path => Ok(special),
@@ -64,6 +65,14 @@ fn is_plain(path: &str) -> bool {
         }
     }
     path == "/" || (path.starts_with('/') && previous != b'/')
+}
+
+/// Whether servers would resolve the path to different places: where `..` meets a `;` or a NUL, it depends on which of
+/// the two a server sees to first. `/cgi-bin/;/../token` is `/token` to some and `/cgi-bin/token` to others.
+fn is_ambiguous(path: &str) -> bool {
+    let bytes: Vec<u8> = percent_decode_str(path).collect();
+    let climbs = bytes.windows(2).any(|pair| pair == b"..");
+    climbs && bytes.iter().any(|byte| matches!(byte, b';' | 0))
 }
 
 fn resolve_segments(path: &str) -> String {
@@ -143,6 +152,9 @@ mod tests {
             "/cgi-bin/token/.",
             "/cgi-bin/x/../token",
             "/x/../cgi-bin/token",
+            "/cgi-bin/;/../token",
+            "/cgi-bin/%3b/%2e%2e/token",
+            "/x%00/../cgi-bin/token",
             "/../cgi-bin/token",
             "/cgi-bin/token/",
             "/cgi-bin/token//",

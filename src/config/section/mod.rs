@@ -22,6 +22,8 @@ pub(super) struct Section<'a> {
     table: Table,
     variables: Variables,
     known: Vec<&'static str>,
+    /// The keys whose value came from a variable.
+    overridden: Vec<&'static str>,
     environment: &'a Environment,
     findings: &'a mut Findings,
 }
@@ -40,7 +42,15 @@ enum Variables {
 impl<'a> Section<'a> {
     /// The whole file.
     pub(super) fn root(table: Table, environment: &'a Environment, findings: &'a mut Findings) -> Self {
-        Self { path: String::new(), table, variables: Variables::None, known: Vec::new(), environment, findings }
+        Self {
+            path: String::new(),
+            table,
+            variables: Variables::None,
+            known: Vec::new(),
+            overridden: Vec::new(),
+            environment,
+            findings,
+        }
     }
 
     /// The path of this section, `listen[1]`.
@@ -61,8 +71,10 @@ impl<'a> Section<'a> {
     /// Notes what is wrong with `key`, and with the variable that its value came from.
     pub(super) fn problem(&mut self, key: &str, message: impl Into<String>) -> Refused {
         let mut message = message.into();
-        if let Some((variable, _)) = self.override_of(key) {
-            message.push_str(&format!(" (from {variable})"));
+        if let Variables::Win(section) = self.variables
+            && self.overridden.contains(&key)
+        {
+            message.push_str(&format!(" (from {})", environment::variable(section, key)));
         }
         let key = self.key(key);
         self.findings.problems.push(Problem { key, message });
@@ -106,8 +118,10 @@ impl<'a> Section<'a> {
     ) -> Result<Option<T>, Refused> {
         self.refuse_variable(key);
         let written = self.take(key);
-        let parsed = match self.override_of(key) {
-            Some((_, text)) => text.and_then(|text| parse(Value::String(text.to_owned()))).map(Some),
+        let overriding = self.override_of(key);
+        self.overridden.extend(overriding.as_ref().map(|_| key));
+        let parsed = match overriding {
+            Some(text) => text.and_then(|text| parse(Value::String(text.to_owned()))).map(Some),
             None => written.map(parse).transpose(),
         };
         parsed.map_err(|message| self.problem(key, message))
@@ -156,12 +170,10 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The variable that overrides `key`, and its text.
-    fn override_of(&self, key: &str) -> Option<(String, Result<&'a str, String>)> {
+    /// The text of the variable that overrides `key`.
+    fn override_of(&self, key: &str) -> Option<Result<&'a str, String>> {
         let Variables::Win(section) = self.variables else { return None };
-        let variable = environment::variable(section, key);
-        let text = self.environment.text(&variable)?;
-        Some((variable, text))
+        self.environment.text(&environment::variable(section, key))
     }
 
     fn refuse_variable(&mut self, key: &str) {

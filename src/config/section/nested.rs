@@ -77,7 +77,8 @@ impl Section<'_> {
         read: impl FnOnce(&mut Section<'_>) -> T,
     ) -> T {
         let (path, environment, findings) = (self.key(key), self.environment, &mut *self.findings);
-        let mut child = Section { path, table, variables, known: Vec::new(), environment, findings };
+        let mut child =
+            Section { path, table, variables, known: Vec::new(), overridden: Vec::new(), environment, findings };
         let value = read(&mut child);
         child.finish();
         value
