@@ -9,13 +9,15 @@ use hyper::header::HeaderValue;
 use hyper::{Request, Response};
 
 use crate::admin::{Admin, AdminError};
-use crate::config::{self, Config};
+use crate::config::{self, Config, ListenAddress};
 use crate::egress::{Egress, EgressError, host_field, origin};
 use crate::gateway::{
     Account, Accounts, BodyLimits, Door, Gateway, Heal, InFlight, MemoryBudget, PlaceholderKey, ReplyBody, Rules,
 };
 use crate::secret::in_query;
-use crate::server::{Arrival, BindError, Bound, Control, Handler, Limits, Timeouts};
+use crate::server::{
+    Address, Arrival, BindError, Bound, Control, Handler, Limits, Listener, Timeouts, TlsFiles, UnixAddress,
+};
 use crate::token::{HttpIssuer, Refresher, Settings, Store, TokenHandle};
 use crate::upstream::{ConnectError, Deadlines, Upstream};
 
@@ -65,8 +67,8 @@ impl App {
     /// # Errors
     /// [`AppError`].
     pub async fn bind(config: Config) -> Result<Self, AppError> {
-        let bound = Bound::bind(config.listeners.iter().map(|listener| listener.address))?;
-        let egress = Egress::prepare(&config.upstream, bound.addresses().to_vec()).await?;
+        let bound = Bound::bind(config.listeners.iter().map(server_listener))?;
+        let egress = Egress::prepare(&config.upstream, tcp(bound.addresses())).await?;
         let mut accounts = Vec::with_capacity(config.accounts.len());
         let mut refreshers = Vec::with_capacity(config.accounts.len());
         let mut health = Vec::with_capacity(config.accounts.len());
@@ -83,7 +85,7 @@ impl App {
         let host = HeaderValue::from_str(&host_field(&config.upstream.base_url));
         let shared = Shared {
             accounts: Arc::new(Accounts::new(accounts, default)),
-            doors: config.listeners.iter().zip(bound.addresses()).map(|(l, bound)| door(&config, l, *bound)).collect(),
+            doors: config.listeners.iter().zip(bound.addresses()).map(|(l, bound)| door(&config, l, bound)).collect(),
             host: host.map_err(|_| AppError::Unusable("upstream.base_url"))?,
             body_budget: MemoryBudget::new(config.body.memory_total),
             in_flight: InFlight::new(config.server.requests),
@@ -93,9 +95,14 @@ impl App {
         Ok(Self { bound, admin, refreshers, shared })
     }
 
-    /// The addresses for callers, with their real ports.
-    pub fn addresses(&self) -> &[SocketAddr] {
+    /// Where callers come in, with real ports, in the order of the configuration.
+    pub fn listeners(&self) -> &[Address] {
         self.bound.addresses()
+    }
+
+    /// The TCP addresses among them.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        tcp(self.listeners())
     }
 
     /// The admin address, with its real port.
@@ -173,11 +180,39 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-fn door(config: &Config, listener: &config::Listener, bound: SocketAddr) -> Door {
+fn server_listener(listener: &config::Listener) -> Listener {
+    let address = match &listener.address {
+        ListenAddress::Tcp(address) => Address::Tcp(*address),
+        ListenAddress::Unix { path, mode, owner } => {
+            Address::Unix(UnixAddress { path: path.clone(), mode: *mode, owner: (owner.user, owner.group) })
+        }
+    };
+    let tls = listener.tls.as_ref().map(|tls| TlsFiles {
+        certificate: tls.certificate.clone(),
+        private_key: tls.private_key.clone(),
+        client_ca: tls.client_ca.clone(),
+    });
+    Listener { address, tls }
+}
+
+/// The TCP addresses that `config` asks for; port 0 is none yet.
+pub(crate) fn configured_addresses(config: &Config) -> Vec<SocketAddr> {
+    tcp(&config.listeners.iter().map(|listener| server_listener(listener).address).collect::<Vec<_>>())
+}
+
+fn tcp(addresses: &[Address]) -> Vec<SocketAddr> {
+    let tcp = addresses.iter().filter_map(|address| match address {
+        Address::Tcp(address) => Some(*address),
+        Address::Unix(_) => None,
+    });
+    tcp.collect()
+}
+
+fn door(config: &Config, listener: &config::Listener, bound: &Address) -> Door {
     Door {
         rules: Rules {
             browsers: listener.browsers,
-            loopback: bound.ip().to_canonical().is_loopback(),
+            loopback: matches!(bound, Address::Tcp(address) if address.ip().to_canonical().is_loopback()),
             hosts: listener.hosts.clone(),
             upstream_host: config.upstream.base_url.host.clone(),
             head_size: config.server.head_size,

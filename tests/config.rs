@@ -15,8 +15,10 @@ const CREDENTIALS: [(&str, &str); 2] = [("WXGATE_APPID", "wx1234"), ("WXGATE_SEC
 const ACCOUNT: &str = "[[account]]\nname = 'main'\nappid = 'wx1234'\nsecret = 's3cr3t-value'\n";
 
 /// Two values for every scalar key outside lists.
-const SCALARS: [(&str, &str, [&str; 2]); 34] = [
+const SCALARS: [(&str, &str, [&str; 2]); 36] = [
     ("listen", "address", ["127.0.0.1:9999", "127.0.0.1:9998"]),
+    ("listen", "mode", ["0600", "0666"]),
+    ("listen", "owner", ["root", ":0"]),
     ("listen", "account", ["main", "shop"]),
     ("listen", "token_endpoint", ["refuse", "real"]),
     ("listen", "browsers", ["true", "false"]),
@@ -51,7 +53,8 @@ const SCALARS: [(&str, &str, [&str; 2]); 34] = [
     ("log", "level", ["debug", "error"]),
     ("log", "format", ["json", "text"]),
 ];
-const LISTS: [(&str, &str); 2] = [("listen", "hosts"), ("heal", "errcodes")];
+/// Lists and tables, which have no variable.
+const COMPOUND: [(&str, &str); 3] = [("listen", "hosts"), ("listen", "tls"), ("heal", "errcodes")];
 
 fn from_text(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
     parse(text, &Environment::from_iter(variables.iter().copied()))
@@ -125,10 +128,13 @@ fn the_settings_without_a_default_in_the_example_work_too() {
         .replace("\n[listen]\n", "\n[[listen]]\n")
         .replace("/run/secrets/shop", secret.to_str().unwrap())
         .replace("extra-ca.pem", secret.to_str().unwrap())
+        .replace("certificate.pem", secret.to_str().unwrap())
+        .replace("private-key.pem", secret.to_str().unwrap())
+        .replace("wxgate:www-data", "root:0")
         .replace("/var/lib/wxgate", directory.path().to_str().unwrap());
     let variables = [CREDENTIALS[0], CREDENTIALS[1], ("WXGATE_KEY", "sixteen-bytes-xx")];
     let config = config(&text, &variables);
-    assert_eq!((config.accounts.len(), config.listeners.len()), (2, 2));
+    assert_eq!((config.accounts.len(), config.listeners.len()), (2, 3));
     assert!(config.accounts[0].placeholder_key.is_some() && config.upstream.proxy.is_some());
 }
 
@@ -137,11 +143,17 @@ fn the_example_names_every_key() {
     let text = example(&["## ", "#"]);
     for section in known_keys("") {
         let is_header = |line: &str| line == format!("[{section}]") || line == format!("[[{section}]]");
-        let lines: Vec<&str> = text.lines().skip_while(|line| !is_header(line)).skip(1).collect();
+        let mut inside = false;
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| {
+                inside = if line.starts_with('[') { is_header(line) } else { inside };
+                inside
+            })
+            .collect();
         assert!(!lines.is_empty(), "no section {section}");
         for key in known_keys(&section) {
-            let mut lines = lines.iter().take_while(|line| !line.starts_with('['));
-            assert!(lines.any(|line| line.starts_with(&format!("{key} = "))), "{section}.{key} is missing");
+            assert!(lines.iter().any(|line| line.starts_with(&format!("{key} = "))), "{section}.{key} is missing");
         }
     }
 }
@@ -154,6 +166,7 @@ fn every_scalar_key_has_a_variable_that_wins_over_the_file() {
         let beside = match (section, key) {
             ("store", "kind") => "directory = '/tmp'",
             ("store", "directory") => "kind = 'file'",
+            ("listen", "mode" | "owner") => "address = 'unix:/run/wxgate.sock'",
             _ => "",
         };
         let shop = "[[account]]\nname = 'shop'\nappid = 'wx2'\nsecret = 's2'";
@@ -169,7 +182,7 @@ fn every_scalar_key_has_a_variable_that_wins_over_the_file() {
 
 #[test]
 fn the_table_of_scalar_keys_is_complete() {
-    let keys = SCALARS.iter().map(|(section, key, _)| (*section, *key)).chain(LISTS);
+    let keys = SCALARS.iter().map(|(section, key, _)| (*section, *key)).chain(COMPOUND);
     let mut keys: Vec<String> = keys.map(|(section, key)| format!("{section}.{key}")).collect();
     let sections = known_keys("").into_iter().filter(|section| section != "account");
     let mut known: Vec<String> = sections

@@ -34,8 +34,7 @@ pub(super) async fn check(path: Option<&Path>) -> ExitCode {
 /// that production has, and ends none.
 #[expect(clippy::print_stdout, reason = "a command speaks to the person who typed it")]
 async fn check_accounts(config: &Config) -> Result<bool, EgressError> {
-    let own = config.listeners.iter().map(|listener| listener.address).collect();
-    let http = Egress::prepare(&config.upstream, own).await?.issuer_http()?;
+    let http = Egress::prepare(&config.upstream, app::configured_addresses(config)).await?.issuer_http()?;
     let mut all_well = true;
     for account in &config.accounts {
         let name = &account.name;

@@ -40,7 +40,7 @@ pub(super) async fn run(path: Option<&Path>) -> ExitCode {
 pub(super) async fn serve(config: Config) -> Result<(), AppError> {
     let drain_timeout = config.server.drain_timeout;
     let app = App::bind(config).await?;
-    for address in app.addresses() {
+    for address in app.listeners() {
         tracing::info!(%address, "listening for callers");
     }
     if let Some(address) = app.admin_address() {

@@ -52,8 +52,10 @@ pub struct Config {
 /// One address that callers connect to.
 #[derive(Debug, Clone)]
 pub struct Listener {
-    /// `address`: a TCP address; default `127.0.0.1:8080`.
-    pub address: SocketAddr,
+    /// `address`: a TCP address or `unix:` and a path; default `127.0.0.1:8080`.
+    pub address: ListenAddress,
+    /// `tls`: certificate and key for callers that speak TLS; `None` for clear text.
+    pub tls: Option<ListenTls>,
     /// `account`: the name of the account that this listener speaks for; it exists.
     pub account: Option<String>,
     /// `token_endpoint`: how the token endpoints answer here.
@@ -62,6 +64,42 @@ pub struct Listener {
     pub hosts: Vec<String>,
     /// `browsers`: `true` switches off the rules against browsers and DNS rebinding (DESIGN §3.2).
     pub browsers: bool,
+}
+
+/// Where a listener is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix {
+        /// The socket file.
+        path: PathBuf,
+        /// `mode`: its permissions; default `0660`.
+        mode: u32,
+        /// `owner`: `user`, `user:group` or `:group`, by name or number; by default whoever runs wxgate.
+        owner: Owner,
+    },
+}
+
+/// The owner of a file, by number; `None` leaves it as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// The user.
+    pub user: Option<u32>,
+    /// The group.
+    pub group: Option<u32>,
+}
+
+/// TLS for callers. The files are read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenTls {
+    /// `certificate`: the chain, PEM, the leaf first; it can be read.
+    pub certificate: PathBuf,
+    /// `private_key`: PEM; it can be read.
+    pub private_key: PathBuf,
+    /// `client_ca`: the CA whose certificates callers must present, PEM; it can be read.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// What `/cgi-bin/token` and `/cgi-bin/stable_token` answer at the gateway.

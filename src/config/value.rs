@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use toml::Value;
 
+use super::Owner;
 use super::section::nearest;
 
 /// Longer than this is a slip of the unit, not a deadline.
@@ -101,12 +102,30 @@ pub(super) fn choice<T: Copy>(words: &[(&str, T)]) -> impl FnOnce(Value) -> Resu
 
 /// An IP address and a port.
 pub(super) fn address(value: Value) -> Result<SocketAddr, String> {
-    let text = text(value)?;
-    if text.starts_with("unix:") {
-        return Err("Unix sockets are not supported yet; use an address such as \"127.0.0.1:8080\"".to_owned());
-    }
-    text.parse()
+    text(value)?
+        .parse()
         .map_err(|_| "must be an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"".to_owned())
+}
+
+/// The permissions of a file in octal, `"0660"`.
+pub(super) fn mode(value: Value) -> Result<u32, String> {
+    let mode = text(value)?;
+    let parsed = u32::from_str_radix(&mode, 8).ok().filter(|mode| *mode <= 0o777);
+    parsed.ok_or_else(|| "must be permissions in octal, such as \"0660\"".to_owned())
+}
+
+/// `user`, `user:group` or `:group`, each by name or number.
+pub(super) fn owner(value: Value) -> Result<Owner, String> {
+    let text = text(value)?;
+    let (user, group) = text.split_once(':').unwrap_or((&text, ""));
+    let by_number = |text: &str| text.parse().ok();
+    let user_id = by_number(user).or_else(|| uzers::get_user_by_name(user).map(|user| user.uid()));
+    let group_id = by_number(group).or_else(|| uzers::get_group_by_name(group).map(|group| group.gid()));
+    let is_known = (user.is_empty() || user_id.is_some()) && (group.is_empty() || group_id.is_some());
+    match is_known && !(user.is_empty() && group.is_empty()) {
+        true => Ok(Owner { user: user_id, group: group_id }),
+        false => Err("must be a user and a group of this machine, such as \"wxgate:www-data\"".to_owned()),
+    }
 }
 
 /// A host's name as it stands in a `Host` field, without its port; in lower case.
@@ -210,7 +229,25 @@ mod tests {
         for text in ["localhost:8080", "127.0.0.1", ":8080", "8080", "127.0.0.1:65536", ""] {
             address(written(text)).unwrap_err();
         }
-        assert!(address(written("unix:/run/wxgate.sock")).unwrap_err().contains("not supported yet"));
+    }
+
+    #[test]
+    fn permissions_are_octal() {
+        assert_eq!(mode(written("0660")), Ok(0o660));
+        for text in ["", "0888", "rw-rw----", "01777", "-1"] {
+            mode(written(text)).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn an_owner_is_a_user_or_a_group_or_both() {
+        let ids = |user, group| Ok(Owner { user, group });
+        assert_eq!(owner(written("root")), ids(Some(0), None));
+        assert_eq!(owner(written("root:0")), ids(Some(0), Some(0)));
+        assert_eq!(owner(written(":12")), ids(None, Some(12)));
+        for text in ["", ":", "no-such-user-here", "root:no-such-group-here", "root:0:0"] {
+            owner(written(text)).unwrap_err();
+        }
     }
 
     #[test]

@@ -73,12 +73,13 @@ fn head_size(head: &Parts) -> usize {
 }
 
 /// The names that the request calls us by: that in an absolute target and that in `Host` (RFC 9112 §3.2: exactly one in
-/// HTTP/1.1, also beside an absolute target).
+/// HTTP/1.1, also beside an absolute target; RFC 9113 §8.3.1: HTTP/2 has its own in the target, and may have both).
 fn hosts(head: &Parts) -> Result<[Option<&str>; 2], Error> {
     let mut fields = head.headers.get_all(header::HOST).iter();
     let field = match (fields.next(), fields.next()) {
         (Some(field), None) => Some(field.to_str().ok().and_then(without_port).ok_or(Error::Host)?),
         (None, None) if head.version <= Version::HTTP_10 => None,
+        (None, None) if head.version == Version::HTTP_2 && head.uri.authority().is_some() => None,
         _ => return Err(Error::Host),
     };
     let target =

@@ -11,6 +11,7 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Uri};
 
+use super::endpoints;
 use super::journal::Seen;
 use super::media::Room;
 use super::query;
@@ -19,8 +20,7 @@ use super::world::World;
 /// How many bytes of any body are kept.
 const BEGINNING: usize = 64 << 10;
 
-/// A request with its body read, as the endpoints see it.
-#[derive(Debug)]
+/// A request with its body read, as the endpoints see it. No `Debug`: it may hold a secret.
 pub(super) struct Call {
     pub(super) seen: Arc<Seen>,
     pub(super) from: IpAddr,
@@ -47,11 +47,11 @@ impl Call {
     pub(super) async fn receive(world: &World, origin: Origin, request: Request<Incoming>) -> Result<Self, BrokenOff> {
         let (head, body) = request.into_parts();
         let target = target(&head.uri);
-        let room = match target.starts_with("/cgi-bin/media/upload") {
+        let room = match head.uri.path() == endpoints::UPLOAD {
             true => content_length(&head.headers).and_then(|length| world.media().reserve(length)),
             false => None,
         };
-        let received = read(body, if room.is_some() { usize::MAX } else { BEGINNING }).await?;
+        let received = read(body, room.as_ref().map_or(BEGINNING, Room::bytes)).await?;
         let seen = Arc::new(received.seen(world, origin, head, target));
         let query = query::pairs(seen.query().unwrap_or_default());
         Ok(Self { seen, from: origin.from, query, body: received.beginning, room })
@@ -114,7 +114,8 @@ impl Received {
 async fn read(mut body: Incoming, keep: usize) -> Result<Received, BrokenOff> {
     let mut digest = Context::new(&SHA256);
     let mut length = 0;
-    let mut beginning = BytesMut::new();
+    // Sized at once where much is kept: growing by doubling would overrun the store's bound.
+    let mut beginning = BytesMut::with_capacity(if keep > BEGINNING { keep } else { 0 });
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| BrokenOff)?.into_data() else { continue };
         digest.update(&data);

@@ -28,7 +28,8 @@ pub struct Seen {
     pub at: Duration,
     /// Its method.
     pub method: Method,
-    /// Its target, byte for byte; only a fragment (`#…`), which has no place there, is lost.
+    /// Its target, byte for byte; only a fragment (`#…`), which has no place there, is lost. What
+    /// hyper refuses never gets here: quotes and angle brackets in a query, bytes that are no UTF-8.
     pub target: String,
     /// HTTP/1.0 or HTTP/1.1.
     pub version: Version,

@@ -21,7 +21,14 @@ pub(super) struct File {
 /// Room for the body of one upload, held while it arrives and while its file is remembered.
 #[derive(Debug)]
 pub(super) struct Room {
+    bytes: usize,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Room {
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 /// The files by their media_id, oldest first. Bodies that still arrive count too, so fifty large
@@ -41,9 +48,10 @@ impl MediaStore {
     /// Makes room for so many bytes, at the cost of the oldest files; `None` when that is not enough.
     pub(super) fn reserve(&self, bytes: u64) -> Option<Room> {
         let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
+        let bytes = usize::try_from(bytes).ok()?;
         loop {
             if let Ok(permit) = self.free.clone().try_acquire_many_owned(units) {
-                return Some(Room { _permit: permit });
+                return Some(Room { bytes, _permit: permit });
             }
             self.lock().pop_front()?;
         }

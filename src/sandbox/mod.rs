@@ -8,8 +8,7 @@
 //! use wxgate::sandbox::{Fault, Sandbox, Settings};
 //!
 //! let wechat = Sandbox::start(Settings::default()).await?;
-//! let base_url = format!("http://{}", wechat.address());
-//! // … point a gateway at `base_url`, then make WeChat misbehave:
+//! // … point a gateway at `wechat.base_url()`, then make WeChat misbehave:
 //! wechat.world().kill_tokens();
 //! wechat.world().faults().add(Fault::at("/cgi-bin/user/info").errcode(40001).times(1));
 //! wechat.world().journal().wait_for("/cgi-bin/user/info", 2).await;
@@ -60,6 +59,7 @@ pub use world::World;
 #[derive(Debug)]
 pub struct Sandbox {
     address: SocketAddr,
+    scheme: &'static str,
     world: Arc<World>,
     accepting: JoinHandle<()>,
 }
@@ -70,17 +70,23 @@ impl Sandbox {
     /// # Errors
     /// The port cannot be had.
     pub async fn start(settings: Settings) -> io::Result<Self> {
-        let listener = listen::bind(settings.port).await?;
+        let listener = listen::bind(settings.port)?;
         let address = listener.local_addr()?;
-        let tls = settings.tls.as_deref().map(listen::acceptor);
+        let scheme = if settings.tls.is_some() { "https" } else { "http" };
+        let manner = listen::Manner::new(settings.tls.as_deref(), settings.idle);
         let world = Arc::new(World::new(settings));
-        let accepting = tokio::spawn(listen::accept(listener, tls, world.clone()));
-        Ok(Self { address, world, accepting })
+        let accepting = tokio::spawn(listen::accept(listener, manner, world.clone()));
+        Ok(Self { address, scheme, world, accepting })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What a gateway's `upstream.base_url` is to be: scheme and address.
+    pub fn base_url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Its state: to drive it, and to see what it saw.

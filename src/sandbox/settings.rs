@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::StatusCode;
 use tokio_rustls::rustls::ServerConfig;
@@ -30,6 +31,9 @@ pub struct Settings {
     pub stable_endpoint: StableEndpoint,
     /// The addresses that may use the AppSecret; `None` admits all.
     pub whitelist: Option<Vec<IpAddr>>,
+    /// How long a connection may wait for its next request; 60 s. Some of WeChat's close within
+    /// seconds (WECHAT.md §4).
+    pub idle: Duration,
     /// How many bytes of uploaded media are remembered, the oldest being forgotten first; 64 MiB.
     pub media_memory: usize,
 }
@@ -43,6 +47,7 @@ impl Default for Settings {
             rules: Rules::default(),
             stable_endpoint: StableEndpoint::Present,
             whitelist: None,
+            idle: Duration::from_secs(60),
             media_memory: 64 << 20,
         }
     }

@@ -1,54 +1,73 @@
 //! Listening sockets: bound early, so that their real ports are known, and served later.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::Semaphore;
 
-use super::accept::accept;
+use super::accept::{Acceptor, accept};
+use super::address::{Address, ListeningSocket};
 use super::stage::{Control, Stage};
+use super::tls::{ServerTls, TlsFileError, TlsFiles};
 use super::worker::Worker;
 use super::{Handler, Limits};
 
-/// Connections that the kernel keeps waiting while none is accepted; the kernel lowers it to its own limit.
-const BACKLOG: i32 = 4_096;
+/// A listener as it is asked for.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// Where.
+    pub address: Address,
+    /// With TLS, or in clear.
+    pub tls: Option<TlsFiles>,
+}
 
-/// An address that could not be listened on.
+/// A listener that could not be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {cause}")]
-pub struct BindError {
-    /// The address.
-    pub address: SocketAddr,
-    /// What the system said.
-    pub cause: io::Error,
+pub enum BindError {
+    /// The system refuses the address.
+    #[error("cannot listen on {address}: {cause}")]
+    Address {
+        /// The address.
+        address: Address,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Its certificate cannot be used.
+    #[error("cannot serve TLS on {address}: {cause}")]
+    Tls {
+        /// The address.
+        address: Address,
+        /// What is wrong.
+        cause: TlsFileError,
+    },
 }
 
 /// Sockets that listen, and wait to be served.
-#[derive(Debug)]
 pub struct Bound {
-    sockets: Vec<TcpListener>,
-    addresses: Vec<SocketAddr>,
+    listeners: Vec<(ListeningSocket, Option<ServerTls>)>,
+    addresses: Vec<Address>,
 }
 
 impl Bound {
-    /// Listens on every address; port 0 takes a free one.
+    /// Listens everywhere.
     ///
     /// # Errors
-    /// The first address that cannot be had.
-    pub fn bind(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<Self, BindError> {
-        let mut bound = Self { sockets: Vec::new(), addresses: Vec::new() };
-        for address in addresses {
-            let socket = listen(address).map_err(|cause| BindError { address, cause })?;
-            bound.addresses.push(socket.local_addr().map_err(|cause| BindError { address, cause })?);
-            bound.sockets.push(socket);
+    /// The first listener that cannot be had.
+    pub fn bind(listeners: impl IntoIterator<Item = Listener>) -> Result<Self, BindError> {
+        let mut bound = Self { listeners: Vec::new(), addresses: Vec::new() };
+        for Listener { address, tls } in listeners {
+            let tls = tls.map(ServerTls::load).transpose();
+            let tls = tls.map_err(|cause| BindError::Tls { address: address.clone(), cause })?;
+            let socket = ListeningSocket::bind(&address).and_then(|socket| Ok((socket.address(&address)?, socket)));
+            let (address, socket) = socket.map_err(|cause| BindError::Address { address, cause })?;
+            bound.addresses.push(address);
+            bound.listeners.push((socket, tls));
         }
         Ok(bound)
     }
 
     /// The addresses as they are, with their real ports.
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub fn addresses(&self) -> &[Address] {
         &self.addresses
     }
 
@@ -74,9 +93,18 @@ impl Bound {
         }
         let queues: Arc<[_]> = workers.iter().map(Worker::queue).collect();
         let permits = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
-        for (index, socket) in self.sockets.into_iter().enumerate() {
-            let listener = tokio::net::TcpListener::from_std(socket)?;
-            tokio::spawn(accept(listener, index, Arc::clone(&permits), Arc::clone(&queues), control.follow()));
+        for (index, (socket, tls)) in self.listeners.into_iter().enumerate() {
+            if let Some(tls) = tls.clone() {
+                let control = control.clone();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = tls.follow() => {}
+                        () = control.reached(Stage::Draining) => {}
+                    }
+                });
+            }
+            let acceptor = Acceptor { index, tls, permits: Arc::clone(&permits), workers: Arc::clone(&queues) };
+            tokio::spawn(accept(socket, acceptor, control.follow()));
         }
         drop(queues); // the acceptors alone keep the workers waiting for more
         control.reached(Stage::Draining).await;
@@ -85,13 +113,4 @@ impl Bound {
         }
         Ok(())
     }
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?; // a restart must not wait for old connections' TIME_WAIT
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
 }

@@ -1,92 +1,120 @@
 //! One caller's connection, from its first byte to its last.
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net;
-use std::pin::{Pin, pin};
+use std::io;
+use std::net::IpAddr;
+use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 
-use hyper::server::conn::http1;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Version};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
 
-use super::pulse::{CallerIo, Overdue, Pulse, Tracked};
+use super::handshake::{Secured, handshake};
+use super::protocol::{Graceful, http1, http2};
+use super::pulse::{CallerIo, Overdue, Protocol, Pulse, Tracked};
+use super::socket::{AcceptedSocket, Socket};
 use super::stage::{Follower, Stage};
-use super::{Arrival, Handler, Limits};
-
-/// hyper's buffer for one connection, at most: enough for any head within its limit, and for bodies in large pieces.
-const BUFFER: usize = 128 * 1024;
+use super::{Arrival, Handler, Limits, Timeouts};
 
 /// A connection that was accepted, and its permit.
 pub(super) struct Accepted {
-    pub(super) stream: net::TcpStream,
-    pub(super) arrival: Arrival,
+    pub(super) socket: AcceptedSocket,
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) listener: usize,
+    pub(super) peer: Option<IpAddr>,
     pub(super) permit: OwnedSemaphorePermit,
 }
 
 /// Serves a connection to its end.
 pub(super) async fn serve<H: Handler>(accepted: Accepted, handler: Rc<H>, limits: Limits, mut stage: Follower) {
-    let Accepted { stream, arrival, permit } = accepted;
+    let Accepted { socket, tls, listener, peer, permit } = accepted;
     // A socket that cannot be set up is one that its caller has already left.
-    let Ok(stream) = TcpStream::from_std(stream) else { return };
-    let _ = stream.set_nodelay(true);
+    let Ok(socket) = Socket::adopt(socket) else { return };
     // hyper's state and buffers are made when there is something to read: a connection kept in reserve stays small.
-    let first_byte = timeout(limits.timeouts.idle, stream.readable());
+    let first_byte = timeout(limits.timeouts.idle, socket.readable());
     let has_come = tokio::select! {
         has_come = first_byte => matches!(has_come, Ok(Ok(()))),
         () = stage.reached(Stage::Draining) => false,
     };
     if has_come {
-        Box::pin(speak_http(stream, arrival, handler, limits, stage)).await;
+        let arrival = Arrival { listener, peer, names: Arc::default() };
+        Box::pin(speak(socket, tls, arrival, handler, limits, stage)).await;
     }
     drop(permit);
 }
 
-async fn speak_http<H: Handler>(
-    stream: TcpStream,
-    arrival: Arrival,
+/// TLS where it is asked for, then HTTP.
+async fn speak<H: Handler>(
+    socket: Socket,
+    tls: Option<TlsAcceptor>,
+    mut arrival: Arrival,
     handler: Rc<H>,
     limits: Limits,
-    mut stage: Follower,
+    stage: Follower,
 ) {
-    let pulse = Pulse::new();
-    let version = Rc::new(Cell::new(Version::HTTP_11));
+    let (socket, protocol) = match tls {
+        None => (socket, Protocol::Http1),
+        Some(tls) => {
+            let shaking = timeout(limits.timeouts.head, handshake(socket, tls));
+            match shaking.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(Secured { socket, protocol, names }) => {
+                    arrival.names = names;
+                    (socket, protocol)
+                }
+                Err(error) => {
+                    tracing::debug!(%error, peer = ?arrival.peer, "a caller's TLS handshake failed");
+                    return;
+                }
+            }
+        }
+    };
+    let pulse = Pulse::new(protocol);
+    let io = TokioIo::new(CallerIo::new(socket, Rc::clone(&pulse)));
+    let arrival = Rc::new(arrival);
     let service = service_fn({
-        let (pulse, version) = (Rc::clone(&pulse), Rc::clone(&version));
-        move |request: Request<_>| {
-            pulse.busy();
-            version.set(request.version());
-            let (handler, pulse) = (Rc::clone(&handler), Rc::clone(&pulse));
+        let pulse = Rc::clone(&pulse);
+        move |request: Request<Incoming>| {
+            let busy = pulse.request();
+            pulse.may_end_with_connection(request.version() < Version::HTTP_11);
+            let (handler, arrival) = (Rc::clone(&handler), Rc::clone(&arrival));
             async move {
                 let answer = handler.handle(request, &arrival).await;
-                Ok::<_, Infallible>(answer.map(|body| Tracked::new(body, pulse)))
+                Ok::<_, Infallible>(answer.map(|body| Tracked::new(body, busy)))
             }
         }
     });
-    let io = TokioIo::new(CallerIo::new(stream, Rc::clone(&pulse)));
-    let mut connection = builder(&limits).serve_connection(io, service);
+    match protocol {
+        Protocol::Http1 => drive(http1(&limits).serve_connection(io, service), &pulse, limits.timeouts, stage).await,
+        Protocol::Http2 => drive(http2(&limits).serve_connection(io, service), &pulse, limits.timeouts, stage).await,
+    }
+}
 
+/// Lets a connection run to its end, keeping its deadlines.
+async fn drive(connection: impl Graceful, pulse: &Pulse, timeouts: Timeouts, mut stage: Follower) {
+    let mut connection = pin!(connection);
     let mut draining = pin!(stage.reached(Stage::Draining));
-    let mut drained = false;
-    let mut deadline = pin!(sleep_until(Instant::now() + limits.timeouts.idle));
+    let mut ending = false;
+    let mut deadline = pin!(sleep_until(Instant::now() + timeouts.idle));
     let outcome = poll_fn(|cx| {
         loop {
-            if let Poll::Ready(outcome) = Pin::new(&mut connection).poll(cx) {
+            if let Poll::Ready(outcome) = connection.as_mut().poll(cx) {
                 return Poll::Ready(Some(outcome));
             }
-            if !drained && draining.as_mut().poll(cx).is_ready() {
-                drained = true;
-                Pin::new(&mut connection).graceful_shutdown();
+            if !ending && draining.as_mut().poll(cx).is_ready() {
+                ending = true;
+                connection.as_mut().graceful_shutdown();
                 continue;
             }
             // Set anew only when a deadline comes nearer: most requests leave the timer alone.
-            let due = pulse.due(&limits.timeouts);
+            let due = pulse.due(&timeouts);
             if let Some((due, _)) = due.filter(|(due, _)| *due < deadline.deadline()) {
                 deadline.as_mut().reset(due);
             }
@@ -94,40 +122,28 @@ async fn speak_http<H: Handler>(
                 return Poll::Pending;
             }
             match due {
-                Some((due, overdue)) if due <= Instant::now() => match overdue {
-                    Overdue::Stuck => return Poll::Ready(None),
-                    Overdue::Idle if drained => return Poll::Ready(None),
-                    Overdue::Idle => {
-                        drained = true;
-                        Pin::new(&mut connection).graceful_shutdown();
+                Some((due, overdue)) if due <= Instant::now() => {
+                    if overdue == Overdue::Stuck || ending {
+                        return Poll::Ready(None);
                     }
-                },
+                    ending = true;
+                    connection.as_mut().graceful_shutdown();
+                }
                 Some((due, _)) => deadline.as_mut().reset(due),
-                None => deadline.as_mut().reset(Instant::now() + limits.timeouts.idle),
+                None => deadline.as_mut().reset(Instant::now() + timeouts.idle),
             }
         }
     })
     .await;
-    end(connection.into_parts().io.into_inner(), outcome, version.get());
-}
-
-fn builder(limits: &Limits) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .auto_date_header(false) // WeChat's answer has its own, and ours must not be taken for it
-        .header_read_timeout(None)
-        .max_header_size(limits.head_size)
-        .max_buf_size(BUFFER.max(limits.head_size));
-    builder
-}
-
-/// Sees to it that nobody takes a broken answer for a whole one: in HTTP/1.0 an answer without a length ends with its
-/// connection (RFC 9112 §6.3), and only a reset tells the difference.
-fn end(io: CallerIo, outcome: Option<hyper::Result<()>>, version: Version) {
     match outcome {
         Some(Ok(())) => {}
-        Some(Err(error)) if error.is_user() && version < Version::HTTP_11 => io.reset(),
-        Some(Err(error)) => tracing::trace!(%error, "a caller's connection ended"),
+        Some(Err(error)) => {
+            // Our answer broke off, not the caller.
+            if error.is_user() {
+                pulse.broke_off();
+            }
+            tracing::trace!(%error, "a caller's connection ended");
+        }
         None => tracing::debug!("a caller's connection was given up: it did not move on within its deadline"),
     }
 }

@@ -5,21 +5,29 @@
 //! callers could all land on one worker.
 
 mod accept;
+mod address;
 mod bound;
 mod connection;
+mod handshake;
+mod protocol;
 mod pulse;
+mod socket;
 mod stage;
+mod tls;
 mod worker;
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Incoming};
 use hyper::{Request, Response};
 
-pub use bound::{BindError, Bound};
+pub use address::{Address, UnixAddress};
+pub use bound::{BindError, Bound, Listener};
 pub use stage::{Control, Stage, control};
+pub use tls::{TlsFileError, TlsFiles};
 
 /// Answers requests. Each worker has one of its own.
 pub trait Handler: 'static {
@@ -31,12 +39,15 @@ pub trait Handler: 'static {
 }
 
 /// Where a request came in.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Arrival {
-    /// The listener, counted from 0 in the order of [`Bound::bind`]'s addresses.
+    /// The listener, counted from 0 in the order in which they were bound.
     pub listener: usize,
-    /// The caller's address.
-    pub peer: SocketAddr,
+    /// The caller's address; `None` on a Unix socket.
+    pub peer: Option<IpAddr>,
+    /// The DNS names in the caller's certificate, in lower case; none where no certificate was asked for. (A certificate
+    /// that its CA did not sign ends the handshake.)
+    pub names: Arc<[String]>,
 }
 
 /// What connections may cost.

@@ -11,10 +11,10 @@ use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::Timeouts;
+use super::socket::Socket;
 
 #[derive(Debug, Clone, Copy)]
 enum Phase {
@@ -24,6 +24,13 @@ enum Phase {
     Head(Instant),
     /// A request is being answered; its own deadlines hold.
     Busy,
+}
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
 }
 
 /// Why a connection is given up.
@@ -39,17 +46,42 @@ pub(super) enum Overdue {
 #[derive(Debug)]
 pub(super) struct Pulse {
     phase: Cell<Phase>,
+    /// Requests being answered; several at once in HTTP/2 only.
+    requests: Cell<usize>,
+    /// Whether bytes that come while it is idle are the beginning of a head. In HTTP/2 they may be a ping.
+    bytes_begin_heads: bool,
     blocked_since: Cell<Option<Instant>>,
+    may_end_with_connection: Cell<bool>,
+    resets: Cell<bool>,
 }
 
 impl Pulse {
-    pub(super) fn new() -> Rc<Self> {
-        Rc::new(Self { phase: Cell::new(Phase::Idle(Instant::now())), blocked_since: Cell::new(None) })
+    pub(super) fn new(protocol: Protocol) -> Rc<Self> {
+        Rc::new(Self {
+            phase: Cell::new(Phase::Idle(Instant::now())),
+            requests: Cell::new(0),
+            bytes_begin_heads: protocol == Protocol::Http1,
+            blocked_since: Cell::new(None),
+            may_end_with_connection: Cell::new(false),
+            resets: Cell::new(false),
+        })
     }
 
-    /// A whole head has come.
-    pub(super) fn busy(&self) {
+    /// A whole head has come; the request lasts as long as what this returns.
+    pub(super) fn request(self: &Rc<Self>) -> Busy {
+        self.requests.set(self.requests.get() + 1);
         self.phase.set(Phase::Busy);
+        Busy(Rc::clone(self))
+    }
+
+    /// Whether an answer may end with its connection, as in HTTP/1.0 (RFC 9112 §6.3).
+    pub(super) fn may_end_with_connection(&self, may: bool) {
+        self.may_end_with_connection.set(may);
+    }
+
+    /// An answer broke off. Where its end is the connection's, only a reset tells the caller.
+    pub(super) fn broke_off(&self) {
+        self.resets.set(self.may_end_with_connection.get());
     }
 
     /// When the connection is overdue if nothing changes, and how; `None` where other deadlines hold.
@@ -64,7 +96,9 @@ impl Pulse {
     }
 
     fn received(&self) {
-        if let Phase::Idle(_) = self.phase.get() {
+        if let Phase::Idle(_) = self.phase.get()
+            && self.bytes_begin_heads
+        {
             self.phase.set(Phase::Head(Instant::now()));
         }
     }
@@ -78,28 +112,43 @@ impl Pulse {
     }
 }
 
+/// A request that is being answered.
+pub(super) struct Busy(Rc<Pulse>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let left = self.0.requests.get() - 1;
+        self.0.requests.set(left);
+        if left == 0 {
+            self.0.phase.set(Phase::Idle(Instant::now()));
+        }
+    }
+}
+
 /// The caller's socket, which keeps the [`Pulse`].
 pub(super) struct CallerIo {
-    stream: TcpStream,
+    socket: Socket,
     pulse: Rc<Pulse>,
 }
 
 impl CallerIo {
-    pub(super) fn new(stream: TcpStream, pulse: Rc<Pulse>) -> Self {
-        Self { stream, pulse }
+    pub(super) fn new(socket: Socket, pulse: Rc<Pulse>) -> Self {
+        Self { socket, pulse }
     }
+}
 
-    /// Lets the connection end in a reset instead of a clean end.
-    pub(super) fn reset(self) {
-        // Without it the caller only takes a broken answer for a whole one, so a failure here is not worth more.
-        let _ = socket2::SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
+impl Drop for CallerIo {
+    fn drop(&mut self) {
+        if self.pulse.resets.get() {
+            self.socket.reset_at_close();
+        }
     }
 }
 
 impl AsyncRead for CallerIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
         if buffer.filled().len() > before {
             self.pulse.received();
         }
@@ -109,7 +158,7 @@ impl AsyncRead for CallerIo {
 
 impl AsyncWrite for CallerIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let outcome = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.pulse.sent(&outcome);
         outcome
     }
@@ -119,39 +168,33 @@ impl AsyncWrite for CallerIo {
         cx: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
+        let outcome = Pin::new(&mut self.socket).poll_write_vectored(cx, buffers);
         self.pulse.sent(&outcome);
         outcome
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.socket.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(&mut self.socket).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }
 
-/// An answer's body; when hyper lets go of it, the connection is idle again.
+/// An answer's body; when hyper lets go of it, its request has been answered.
 pub(super) struct Tracked<B> {
     body: B,
-    pulse: Rc<Pulse>,
+    _busy: Busy,
 }
 
 impl<B> Tracked<B> {
-    pub(super) fn new(body: B, pulse: Rc<Pulse>) -> Self {
-        Self { body, pulse }
-    }
-}
-
-impl<B> Drop for Tracked<B> {
-    fn drop(&mut self) {
-        self.pulse.phase.set(Phase::Idle(Instant::now()));
+    pub(super) fn new(body: B, busy: Busy) -> Self {
+        Self { body, _busy: busy }
     }
 }
 
@@ -188,23 +231,35 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_phase_has_its_own_deadline() {
-        let pulse = Pulse::new();
+        let pulse = Pulse::new(Protocol::Http1);
         assert_eq!(due_in(&pulse), Some((75, Overdue::Idle)));
         tokio::time::advance(Duration::from_secs(5)).await;
         pulse.received();
         tokio::time::advance(Duration::from_secs(5)).await;
         pulse.received();
         assert_eq!(due_in(&pulse), Some((10, Overdue::Stuck)), "more bytes of a head give no more time");
-        pulse.busy();
+        let busy = pulse.request();
         assert_eq!(due_in(&pulse), None);
-        drop(Tracked::new((), Rc::clone(&pulse)));
+        drop(Tracked::new((), busy));
         assert_eq!(due_in(&pulse), Some((75, Overdue::Idle)));
     }
 
     #[tokio::test(start_paused = true)]
+    async fn with_several_requests_at_once_the_last_one_counts_and_pings_are_no_heads() {
+        let pulse = Pulse::new(Protocol::Http2);
+        let (first, second) = (pulse.request(), pulse.request());
+        drop(first);
+        assert_eq!(due_in(&pulse), None);
+        drop(second);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        pulse.received();
+        assert_eq!(due_in(&pulse), Some((70, Overdue::Idle)));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_caller_that_takes_nothing_is_overdue_until_it_takes_something() {
-        let pulse = Pulse::new();
-        pulse.busy();
+        let pulse = Pulse::new(Protocol::Http1);
+        let _busy = pulse.request();
         pulse.sent::<usize>(&Poll::Pending);
         tokio::time::advance(Duration::from_secs(10)).await;
         pulse.sent::<usize>(&Poll::Pending);

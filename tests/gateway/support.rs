@@ -53,7 +53,7 @@ impl Gateway {
     /// As configured.
     pub async fn from_config(config: Config) -> Result<Self, AppError> {
         let app = App::bind(config).await?;
-        let (addresses, admin, control) = (app.addresses().to_vec(), app.admin_address(), control());
+        let (addresses, admin, control) = (app.addresses(), app.admin_address(), control());
         let running = tokio::spawn({
             let control = control.clone();
             async move { app.run(&control).await }
@@ -176,7 +176,7 @@ impl Caller {
         } else if field("transfer-encoding") == Some("chunked") {
             self.chunks().await?
         } else {
-            self.to_end().await?
+            self.until_end().await?
         };
         Some(Reply { status, fields, body })
     }
@@ -217,7 +217,7 @@ impl Caller {
     }
 
     /// Reads until the other side ends the connection in order; `None` if it is reset.
-    pub async fn to_end(&mut self) -> Option<Vec<u8>> {
+    pub async fn until_end(&mut self) -> Option<Vec<u8>> {
         let mut rest = std::mem::take(&mut self.received);
         within(self.stream.read_to_end(&mut rest)).await.ok()?;
         Some(rest)

@@ -1,10 +1,14 @@
 //! `[listen]` or `[[listen]]`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use std::path::PathBuf;
 
+use toml::Value;
+
+use crate::config::disk;
 use crate::config::section::Section;
-use crate::config::value::{address, boolean, choice, host_name, quoted, text};
-use crate::config::{Account, Admin, Listener, TokenEndpoint};
+use crate::config::value::{address, boolean, choice, host_name, mode, owner, path, quoted, text};
+use crate::config::{Account, Admin, ListenAddress, ListenTls, Listener, TokenEndpoint};
 
 /// The listeners, each with the path of its section.
 pub(super) fn listeners(root: &mut Section<'_>) -> Vec<(String, Listener)> {
@@ -16,26 +20,88 @@ pub(super) fn listeners(root: &mut Section<'_>) -> Vec<(String, Listener)> {
 }
 
 fn listener(section: &mut Section<'_>) -> Listener {
-    // Port 0 clashes with nothing: one wrong address is one problem.
-    let (default, refused) = (([127, 0, 0, 1], 8080).into(), ([127, 0, 0, 1], 0).into());
     let endpoints =
         [("placeholder", TokenEndpoint::Placeholder), ("real", TokenEndpoint::Real), ("refuse", TokenEndpoint::Refuse)];
     let listener = Listener {
-        address: section.read("address", address).map_or(refused, |address| address.unwrap_or(default)),
+        address: listen_address(section),
+        tls: tls(section),
         account: section.read("account", text).ok().flatten(),
         token_endpoint: section.read_or("token_endpoint", TokenEndpoint::Placeholder, choice(&endpoints)),
         hosts: section.items("hosts", host_name).ok().flatten().unwrap_or_default(),
         browsers: section.read_or("browsers", false, boolean),
     };
-    if !is_loopback(listener.address.ip()) {
-        section.warning("address", "is beyond loopback: anyone who reaches it speaks as the account");
-        if listener.token_endpoint == TokenEndpoint::Real {
-            let message = "\"real\" hands the token to anyone on an address beyond loopback; \
-                           use \"placeholder\", or listen on 127.0.0.1";
-            section.problem("token_endpoint", message);
+    match &listener.address {
+        ListenAddress::Tcp(address) if !is_loopback(address.ip()) => {
+            section.warning("address", "is beyond loopback: anyone who reaches it speaks as the account");
+            if listener.token_endpoint == TokenEndpoint::Real {
+                let message = "\"real\" hands the token to anyone on an address beyond loopback; \
+                               use \"placeholder\", or listen on 127.0.0.1";
+                section.problem("token_endpoint", message);
+            }
         }
+        ListenAddress::Unix { .. } if listener.tls.is_some() => {
+            section.problem("tls", "is for TCP; a Unix socket never leaves the machine");
+        }
+        ListenAddress::Tcp(_) | ListenAddress::Unix { .. } => {}
     }
     listener
+}
+
+fn listen_address(section: &mut Section<'_>) -> ListenAddress {
+    // Port 0 clashes with nothing: one wrong address is one problem.
+    let (default, refused) = (([127, 0, 0, 1], 8080).into(), ([127, 0, 0, 1], 0).into());
+    let mode = section.read("mode", mode);
+    let owner = section.read("owner", owner);
+    let written = section.read("address", |value| match value.as_str().and_then(|text| text.strip_prefix("unix:")) {
+        Some("") => Err("must have a path behind \"unix:\", such as \"unix:/run/wxgate.sock\"".to_owned()),
+        Some(path) => Ok(Ok(PathBuf::from(path))),
+        None => address(value).map(Err).map_err(|message| format!("{message}, or \"unix:/run/wxgate.sock\"")),
+    });
+    match written.map(|written| written.unwrap_or(Err(default))).unwrap_or(Err(refused)) {
+        Ok(path) => ListenAddress::Unix {
+            path,
+            mode: mode.ok().flatten().unwrap_or(0o660),
+            owner: owner.ok().flatten().unwrap_or_default(),
+        },
+        Err(address) => {
+            for (key, is_written) in [("mode", matches!(mode, Ok(Some(_)))), ("owner", matches!(owner, Ok(Some(_))))] {
+                if is_written {
+                    section.problem(key, "is for Unix sockets; a TCP address has none");
+                }
+            }
+            ListenAddress::Tcp(address)
+        }
+    }
+}
+
+fn tls(section: &mut Section<'_>) -> Option<ListenTls> {
+    let Value::Table(table) = section.take("tls")? else {
+        section.problem("tls", "must be a table: { certificate = \"chain.pem\", private_key = \"key.pem\" }");
+        return None;
+    };
+    section.inline("tls", table, |section| {
+        let certificate = file(section, "certificate", true);
+        let private_key = file(section, "private_key", true);
+        let client_ca = file(section, "client_ca", false);
+        Some(ListenTls { certificate: certificate?, private_key: private_key?, client_ca })
+    })
+}
+
+/// A file that can be read.
+fn file(section: &mut Section<'_>, key: &'static str, required: bool) -> Option<PathBuf> {
+    let path = section.read(key, path).ok()?;
+    match &path {
+        None if required => {
+            section.problem(key, "is missing");
+        }
+        Some(path) => {
+            if let Err(message) = disk::check_readable(path) {
+                section.problem(key, message);
+            }
+        }
+        None => {}
+    }
+    path
 }
 
 /// Every listener's account exists.
@@ -54,14 +120,23 @@ pub(super) fn check_accounts(root: &mut Section<'_>, listeners: &[(String, Liste
 
 /// No address is listened on twice. Port 0 is a new port each time.
 pub(super) fn check_addresses(root: &mut Section<'_>, listeners: &[(String, Listener)], admin: &Admin) {
-    let mut taken: Vec<(String, SocketAddr)> = Vec::new();
-    let all = listeners.iter().map(|(path, listener)| (path.as_str(), listener.address));
-    for (path, address) in all.chain(admin.address.map(|address| ("admin", address))) {
+    let mut taken: Vec<(String, ListenAddress)> = Vec::new();
+    let all = listeners.iter().map(|(path, listener)| (path.as_str(), listener.address.clone()));
+    for (path, address) in all.chain(admin.address.map(|address| ("admin", ListenAddress::Tcp(address)))) {
         let key = format!("{path}.address");
-        if let Some((first, _)) = taken.iter().find(|(_, other)| *other == address && address.port() != 0) {
+        let taken_by = taken.iter().find(|(_, other)| is_same(other, &address));
+        if let Some((first, _)) = taken_by {
             root.problem(&key, format!("is the same as {first}"));
         }
         taken.push((key, address));
+    }
+}
+
+fn is_same(one: &ListenAddress, other: &ListenAddress) -> bool {
+    match (one, other) {
+        (ListenAddress::Tcp(one), ListenAddress::Tcp(other)) => one == other && one.port() != 0,
+        (ListenAddress::Unix { path: one, .. }, ListenAddress::Unix { path: other, .. }) => one == other,
+        _ => false,
     }
 }
 

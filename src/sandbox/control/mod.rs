@@ -78,7 +78,7 @@ fn obey(world: &World, call: &Call) -> Result<Answer, String> {
         (&Method::DELETE, "faults") => world.faults().clear(),
         (&Method::POST, "kill-tokens") if read_or_default::<Death>(call)?.unnoticed => world.kill_tokens_unnoticed(),
         (&Method::POST, "kill-tokens") => world.kill_tokens(),
-        (&Method::POST, "another-system-refreshes") => strangers(world, &read_or_default(call)?),
+        (&Method::POST, "another-system-refreshes") => strangers(world, read_or_default(call)?)?,
         (&Method::PUT, "ip-whitelist") => world.set_whitelist(read::<Option<Vec<IpAddr>>>(call)?),
         (&Method::POST, "advance") => world.advance(order::duration(&read::<String>(call)?)?),
         (&Method::GET, "requests") => return Ok(say(StatusCode::OK, &report::requests(world, last(call)?))),
@@ -92,12 +92,16 @@ fn obey(world: &World, call: &Call) -> Result<Answer, String> {
 }
 
 /// Without an appid, every account has a stranger.
-fn strangers(world: &World, stranger: &Stranger) {
-    let appids = match &stranger.appid {
-        Some(appid) => vec![appid.clone()],
-        None => world.with_credentials(|credentials| credentials.appids()),
-    };
+fn strangers(world: &World, stranger: Stranger) -> Result<(), String> {
+    let mut appids = world.with_credentials(|credentials| credentials.appids());
+    if let Some(wanted) = stranger.appid {
+        appids.retain(|appid| *appid == wanted);
+        if appids.is_empty() {
+            return Err(format!("no such account: `{wanted}`"));
+        }
+    }
     appids.iter().for_each(|appid| world.another_system_refreshes(appid));
+    Ok(())
 }
 
 fn last(call: &Call) -> Result<usize, String> {

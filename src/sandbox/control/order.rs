@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use super::super::faults::{Coding, Fault, HangUp};
+use crate::sandbox::faults::{Coding, Fault, HangUp};
 
 /// A fault as JSON; see the module above for the words.
 #[derive(Debug, Default, Deserialize)]

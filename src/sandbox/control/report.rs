@@ -4,8 +4,8 @@ use data_encoding::HEXLOWER;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::super::journal::Seen;
-use super::super::world::World;
+use crate::sandbox::journal::Seen;
+use crate::sandbox::world::World;
 use crate::secret::{ExposeSecret, REDACTED, SecretString};
 
 /// Query parameters whose value is a secret, decoded.

@@ -4,10 +4,10 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
 use serde_json::{Value, json};
 
-use super::super::answer::Answer;
-use super::super::call::Call;
-use super::super::world::World;
-use super::super::{multipart, picture};
+use crate::sandbox::answer::Answer;
+use crate::sandbox::call::Call;
+use crate::sandbox::world::World;
+use crate::sandbox::{multipart, picture};
 
 /// `POST /cgi-bin/media/upload`: remembers the file, where there is room, under a new media_id.
 pub(super) fn upload(world: &World, call: Call) -> Answer {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::Answer;
-use super::super::call::Call;
+use crate::sandbox::answer::Answer;
+use crate::sandbox::call::Call;
 
 /// `POST /cgi-bin/message/custom/send`
 pub(super) fn custom(call: &Call) -> Answer {

@@ -16,6 +16,9 @@ use super::ledger::Judgement;
 use super::token_endpoints;
 use super::world::World;
 
+/// The path whose bodies are kept whole.
+pub(super) const UPLOAD: &str = "/cgi-bin/media/upload";
+
 /// WeChat's answer to a call when no fault changes it.
 pub(super) fn answer(world: &World, call: Call) -> Answer {
     if call.is_chunked() {
@@ -63,7 +66,7 @@ fn business(world: &World, call: Call) -> Answer {
         "/cgi-bin/message/custom/send" => (Method::POST, |_, call| messages::custom(&call)),
         "/cgi-bin/message/template/send" => (Method::POST, |_, call| messages::template(&call)),
         "/wxa/msg_sec_check" => (Method::POST, |_, call| messages::security_check(&call)),
-        "/cgi-bin/media/upload" => (Method::POST, media::upload),
+        UPLOAD => (Method::POST, media::upload),
         "/cgi-bin/media/get" => (Method::GET, |world, call| media::download(world, &call)),
         "/wxa/getwxacodeunlimit" => (Method::POST, |_, call| media::code_picture(&call)),
         "/donut/code2verifyinfo" => (Method::GET, |world, call| sns::verify_info(world, &call)),

@@ -5,9 +5,9 @@
 
 use serde_json::json;
 
-use super::super::answer::Answer;
-use super::super::call::Call;
-use super::super::world::World;
+use crate::sandbox::answer::Answer;
+use crate::sandbox::call::Call;
+use crate::sandbox::world::World;
 
 /// How an end user's access token begins in the sandbox; the refresh token too.
 const USER_TOKEN: &str = "81_user_";

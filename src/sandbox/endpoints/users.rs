@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::Answer;
-use super::super::call::Call;
-use super::super::world::World;
+use crate::sandbox::answer::Answer;
+use crate::sandbox::call::Call;
+use crate::sandbox::world::World;
 
 /// How many follow the account.
 const FOLLOWERS: usize = 12_000;

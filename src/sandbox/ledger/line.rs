@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{Grant, Judgement};
 
-/// How many tokens are remembered, so that a dead one can be told from one never issued. More than
-/// a day of forced refreshes; bounds the memory of simulated years.
+/// How many tokens are remembered beyond their death, so that an expired one can be told from one
+/// never issued. Bounds the memory of simulated years.
 const REMEMBERED: usize = 64;
 
 /// One endpoint's tokens, the newest last.
@@ -28,7 +28,7 @@ struct Issued {
 
 impl Line {
     pub(super) fn mint(&mut self, token: String, now: Duration, lifetime: Duration) -> Grant {
-        if self.issued.len() == REMEMBERED {
+        while self.issued.len() >= REMEMBERED && self.issued.front().is_some_and(|oldest| oldest.ends <= now) {
             self.issued.pop_front();
         }
         let expires = now + lifetime;

@@ -55,6 +55,16 @@ fn classic_mints_each_time_and_the_one_before_lives_five_more_minutes() {
 }
 
 #[test]
+fn a_burst_of_mints_leaves_every_token_its_overlap_and_no_lasting_memory() {
+    let mut ledger = ledger();
+    let first = ledger.must_classic(0);
+    (0..1000).for_each(|_| _ = ledger.must_classic(0));
+    assert_eq!(ledger.verdict(&first, 299), Judgement::Fine);
+    ledger.must_classic(300);
+    assert_eq!(ledger.owner(&first.token), None);
+}
+
+#[test]
 fn the_overlap_never_outlasts_the_natural_life() {
     let mut ledger = ledger();
     let first = ledger.must_classic(0);

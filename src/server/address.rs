@@ -1,0 +1,164 @@
+//! Where a listener is: a TCP address or a Unix socket.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that the kernel keeps waiting while none is accepted; the kernel lowers it to its own limit.
+const BACKLOG: i32 = 4_096;
+
+/// An address that callers connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// TCP; port 0 takes a free one.
+    Tcp(SocketAddr),
+    /// A socket file.
+    Unix(UnixAddress),
+}
+
+/// A Unix socket, and who may connect to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnixAddress {
+    /// The socket file. One that nobody listens on any more is replaced.
+    pub path: PathBuf,
+    /// Its permissions, such as `0o660`.
+    pub mode: u32,
+    /// Its owner and group, by number; `None` leaves each as it is.
+    pub owner: (Option<u32>, Option<u32>),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(address) => write!(f, "unix:{}", address.path.display()),
+        }
+    }
+}
+
+/// A listening socket that is not yet served.
+#[derive(Debug)]
+pub(super) enum ListeningSocket {
+    Tcp(TcpListener),
+    Unix(UnixListener, SocketFile),
+}
+
+/// A socket file of ours; it goes with the listener, unless another process has put its own in the place.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl ListeningSocket {
+    /// Listens on `address`.
+    pub(super) fn bind(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Tcp(address) => listen_tcp(*address).map(Self::Tcp),
+            Address::Unix(address) => listen_unix(address),
+        }
+    }
+
+    /// The address as it is, with its real port.
+    pub(super) fn address(&self, asked: &Address) -> io::Result<Address> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
+            Self::Unix(..) => Ok(asked.clone()),
+        }
+    }
+}
+
+fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?; // a restart must not wait for old connections' TIME_WAIT
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn listen_unix(address: &UnixAddress) -> io::Result<ListeningSocket> {
+    remove_stale(&address.path)?;
+    let listener = UnixListener::bind(&address.path)?;
+    let file = SocketFile { path: address.path.clone(), inode: fs::metadata(&address.path)?.ino() };
+    // Narrow first, then hand over: at no moment may more people connect than in the end.
+    fs::set_permissions(&address.path, fs::Permissions::from_mode(address.mode))?;
+    let (user, group) = address.owner;
+    if user.is_some() || group.is_some() {
+        chown(&address.path, user, group)?;
+    }
+    listener.set_nonblocking(true)?;
+    Ok(ListeningSocket::Unix(listener, file))
+}
+
+/// A socket file outlives a process that was killed. It is removed only when nobody answers behind it.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "there is a file of this name that is no socket; move it away",
+        )),
+        Ok(_) if UnixStream::connect(path).is_ok() => Err(io::ErrorKind::AddrInUse.into()),
+        Ok(_) => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unix(path: PathBuf) -> Address {
+        Address::Unix(UnixAddress { path, mode: 0o600, owner: (None, None) })
+    }
+
+    #[test]
+    fn a_socket_file_has_its_mode_and_goes_with_its_listener() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let listening = ListeningSocket::bind(&unix(path.clone())).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        drop(listening);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_stale_socket_file_is_replaced_a_live_one_and_any_other_file_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        drop(UnixListener::bind(&path).unwrap()); // the file stays behind
+        let listening = ListeningSocket::bind(&unix(path.clone())).unwrap();
+        let refused = ListeningSocket::bind(&unix(path.clone())).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+        drop(listening);
+        fs::write(&path, "precious").unwrap();
+        assert!(ListeningSocket::bind(&unix(path.clone())).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn a_listener_leaves_its_successors_socket_file_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let old = ListeningSocket::bind(&unix(path.clone())).unwrap();
+        fs::remove_file(&path).unwrap();
+        let _new = ListeningSocket::bind(&unix(path.clone())).unwrap();
+        drop(old);
+        assert!(path.exists());
+    }
+}
