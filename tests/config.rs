@@ -308,7 +308,7 @@ fn debug_output_shows_no_secret() {
 #[test]
 fn no_problem_repeats_a_value_that_may_be_a_secret() {
     let scalars = SCALARS.iter().map(|(section, key, _)| format!("[{section}]\n{key} = 's3cr3t hidden'"));
-    let lists = LISTS.iter().map(|(section, key)| format!("[{section}]\n{key} = ['s3cr3t hidden']"));
+    let compounds = COMPOUND.iter().map(|(section, key)| format!("[{section}]\n{key} = ['s3cr3t hidden']"));
     let accounts = ["name", "appid", "secret", "token", "default", "placeholder_key"]
         .map(|key| format!("[[account]]\n{key} = 's3cr3t hidden'"));
     let broken = [
@@ -322,7 +322,7 @@ fn no_problem_repeats_a_value_that_may_be_a_secret() {
         "secret = { env = 's3cr3t' }",
     ]
     .map(|line| format!("[[account]]\n{line}\n"));
-    for text in scalars.chain(lists).chain(accounts).chain(broken) {
+    for text in scalars.chain(compounds).chain(accounts).chain(broken) {
         let problems = from_text(&text, &[]).unwrap_err();
         assert!(!format!("{problems} {problems:?}").contains("s3cr3t"), "{text}\n{problems}");
     }
