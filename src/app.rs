@@ -9,10 +9,11 @@ use hyper::header::HeaderValue;
 use hyper::{Request, Response};
 
 use crate::admin::{Admin, AdminError};
-use crate::config::{self, Config, ListenAddress};
+use crate::config::{self, Admit, Config, ListenAddress};
 use crate::egress::{Egress, EgressError, host_field, origin};
 use crate::gateway::{
-    Account, Accounts, BodyLimits, Door, Gateway, Heal, InFlight, MemoryBudget, PlaceholderKey, ReplyBody, Rules,
+    Account, Accounts, AdmitMethod, BodyLimits, CallerSettings, Callers, Door, Gateway, Heal, InFlight, MemoryBudget,
+    PathList, Peer, PlaceholderKey, Rate, ReplyBody, Rules,
 };
 use crate::secret::in_query;
 use crate::server::{
@@ -55,6 +56,7 @@ struct Shared {
     config: Arc<Config>,
     egress: Egress,
     accounts: Arc<Accounts>,
+    callers: Arc<Callers>,
     doors: Arc<[Door]>,
     host: HeaderValue,
     body_budget: Arc<MemoryBudget>,
@@ -81,10 +83,12 @@ impl App {
             refreshers.push(refresher);
         }
         let admin = config.admin.address.map(|address| Admin::bind(address, health)).transpose()?;
+        let callers = config.callers.iter().map(caller_settings).collect();
         let default = config.accounts.iter().find(|account| account.default).map(|account| account.name.as_str());
         let host = HeaderValue::from_str(&host_field(&config.upstream.base_url));
         let shared = Shared {
             accounts: Arc::new(Accounts::new(accounts, default)),
+            callers: Arc::new(Callers::new(callers)),
             doors: config.listeners.iter().zip(bound.addresses()).map(|(l, bound)| door(&config, l, bound)).collect(),
             host: host.map_err(|_| AppError::Unusable("upstream.base_url"))?,
             body_budget: MemoryBudget::new(config.body.memory_total),
@@ -139,7 +143,8 @@ impl Handler for Worker {
     type Body = ReplyBody;
 
     async fn handle(&self, request: Request<Incoming>, from: &Arrival) -> Response<ReplyBody> {
-        self.gateway.handle(request, &self.doors[from.listener]).await
+        let peer = Peer { address: from.peer, names: &from.names };
+        self.gateway.handle(request, &self.doors[from.listener], peer).await
     }
 }
 
@@ -153,6 +158,7 @@ fn worker(shared: &Shared) -> Result<Worker, ConnectError> {
     let upstream = &config.upstream;
     let gateway = Gateway {
         accounts: Arc::clone(&shared.accounts),
+        callers: Arc::clone(&shared.callers),
         upstream: Upstream::new(&shared.egress, deadlines, upstream.idle_connections, upstream.idle_timeout)?,
         host: shared.host.clone(),
         body: BodyLimits {
@@ -219,6 +225,29 @@ fn door(config: &Config, listener: &config::Listener, bound: &Address) -> Door {
         },
         account: listener.account.clone(),
         token_endpoint: listener.token_endpoint,
+        admits: listener.admit.iter().map(admit_method).collect(),
+    }
+}
+
+fn admit_method(admit: &Admit) -> AdmitMethod {
+    match admit {
+        Admit::Placeholder => AdmitMethod::Placeholder,
+        Admit::Bearer => AdmitMethod::Bearer,
+        Admit::Certificate => AdmitMethod::Certificate,
+        Admit::Network => AdmitMethod::Network,
+    }
+}
+
+fn caller_settings(caller: &config::Caller) -> CallerSettings {
+    CallerSettings {
+        name: caller.name.clone(),
+        secrets: caller.secrets.clone(),
+        certificates: caller.certificates.clone(),
+        networks: caller.networks.clone(),
+        accounts: caller.accounts.clone(),
+        paths: PathList::new(&caller.allow, &caller.deny),
+        report_only: caller.report_only,
+        rate: caller.rate.map(|rate| Rate { requests: rate.requests, per: rate.per }),
     }
 }
 

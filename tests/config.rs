@@ -54,7 +54,7 @@ const SCALARS: [(&str, &str, [&str; 2]); 36] = [
     ("log", "format", ["json", "text"]),
 ];
 /// Lists and tables, which have no variable.
-const COMPOUND: [(&str, &str); 3] = [("listen", "hosts"), ("listen", "tls"), ("heal", "errcodes")];
+const COMPOUND: [(&str, &str); 4] = [("listen", "admit"), ("listen", "hosts"), ("listen", "tls"), ("heal", "errcodes")];
 
 fn from_text(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
     parse(text, &Environment::from_iter(variables.iter().copied()))
@@ -81,7 +81,7 @@ fn file(text: &str, mode: u32) -> (TempDir, PathBuf) {
 fn known_keys(section: &str) -> Vec<String> {
     let header = match section {
         "" => String::new(),
-        "account" => "[[account]]".to_owned(),
+        "account" | "caller" => format!("[[{section}]]"),
         _ => format!("[{section}]"),
     };
     let problems = from_text(&format!("{header}\nno-such-key = 1"), &[]).unwrap_err().to_string();
@@ -134,7 +134,7 @@ fn the_settings_without_a_default_in_the_example_work_too() {
         .replace("/var/lib/wxgate", directory.path().to_str().unwrap());
     let variables = [CREDENTIALS[0], CREDENTIALS[1], ("WXGATE_KEY", "sixteen-bytes-xx")];
     let config = config(&text, &variables);
-    assert_eq!((config.accounts.len(), config.listeners.len()), (2, 3));
+    assert_eq!((config.accounts.len(), config.listeners.len(), config.callers.len()), (2, 4, 1));
     assert!(config.accounts[0].placeholder_key.is_some() && config.upstream.proxy.is_some());
 }
 
@@ -184,7 +184,7 @@ fn every_scalar_key_has_a_variable_that_wins_over_the_file() {
 fn the_table_of_scalar_keys_is_complete() {
     let keys = SCALARS.iter().map(|(section, key, _)| (*section, *key)).chain(COMPOUND);
     let mut keys: Vec<String> = keys.map(|(section, key)| format!("{section}.{key}")).collect();
-    let sections = known_keys("").into_iter().filter(|section| section != "account");
+    let sections = known_keys("").into_iter().filter(|section| section != "account" && section != "caller");
     let mut known: Vec<String> = sections
         .flat_map(|section| known_keys(&section).into_iter().map(move |key| format!("{section}.{key}")))
         .collect();

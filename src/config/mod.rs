@@ -15,9 +15,11 @@ mod validate;
 mod value;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 
 pub use environment::Environment;
@@ -45,6 +47,8 @@ pub struct Config {
     pub store: Store,
     /// `[[account]]`: at least one; names and appids are unique.
     pub accounts: Vec<Account>,
+    /// `[[caller]]`: names are unique.
+    pub callers: Vec<Caller>,
     /// `[log]`.
     pub log: Log,
 }
@@ -62,6 +66,8 @@ pub struct Listener {
     pub token_endpoint: TokenEndpoint,
     /// `hosts`: further names that may stand in `Host` on a loopback listener, in lower case, without port.
     pub hosts: Vec<String>,
+    /// `admit`: how callers show who they are; empty where nobody has to.
+    pub admit: Vec<Admit>,
     /// `browsers`: `true` switches off the rules against browsers and DNS rebinding (DESIGN §3.2).
     pub browsers: bool,
 }
@@ -246,6 +252,51 @@ pub struct Account {
     pub default: bool,
     /// `placeholder_key`: what placeholders are signed with, instead of a key made from the secret.
     pub placeholder_key: Option<SecretString>,
+}
+
+/// One way in which a listener lets callers show who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admit {
+    /// A virtual secret at the token endpoints and in calls that carry a secret, and the placeholder that it brought.
+    Placeholder,
+    /// `Authorization: Bearer` and a virtual secret.
+    Bearer,
+    /// A DNS name in its TLS certificate.
+    Certificate,
+    /// Its address.
+    Network,
+}
+
+/// Somebody who calls, and what it may do.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// `name`: `[A-Za-z0-9_.-]{1,64}`.
+    pub name: String,
+    /// `secrets`: SHA-256 of each of its virtual secrets.
+    pub secrets: Vec<[u8; 32]>,
+    /// `certificates`: DNS names in its certificates, in lower case.
+    pub certificates: Vec<String>,
+    /// `networks`: where it calls from.
+    pub networks: Vec<IpNet>,
+    /// `accounts`: the accounts that it may use; empty for all; they exist.
+    pub accounts: Vec<String>,
+    /// `allow`: patterns of paths that it may call; empty for all.
+    pub allow: Vec<String>,
+    /// `deny`: patterns of paths that it may not call.
+    pub deny: Vec<String>,
+    /// `report_only`: what is beyond its accounts and paths is logged, and let through.
+    pub report_only: bool,
+    /// `rate`: how fast it may call.
+    pub rate: Option<Rate>,
+}
+
+/// So many requests in a time, and as many at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub requests: NonZeroU32,
+    /// In which time: a second, a minute or an hour.
+    pub per: Duration,
 }
 
 /// Which token endpoint an account uses.

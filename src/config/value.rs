@@ -5,17 +5,19 @@
 //! environment knows nothing else.
 
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use data_encoding::HEXLOWER_PERMISSIVE;
+use ipnet::IpNet;
 use toml::Value;
 
-use super::Owner;
 use super::section::nearest;
+use super::{Owner, Rate};
 
 /// Longer than this is a slip of the unit, not a deadline.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -98,6 +100,46 @@ pub(super) fn choice<T: Copy>(words: &[(&str, T)]) -> impl FnOnce(Value) -> Resu
             refusal(near.unwrap_or_default())
         })
     }
+}
+
+/// As [`choice`], for the items of a list.
+pub(super) fn one_of<T: Copy>(words: &[(&str, T)]) -> impl Fn(Value) -> Result<T, String> {
+    move |value| choice(words)(value)
+}
+
+/// SHA-256 in hexadecimal digits.
+pub(super) fn sha256(value: Value) -> Result<[u8; 32], String> {
+    let hash = HEXLOWER_PERMISSIVE.decode(text(value)?.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+    hash.ok_or_else(|| "must be a SHA-256 in 64 hexadecimal digits, as \"wxgate caller add\" prints it".to_owned())
+}
+
+/// An address range, `10.0.0.0/8`, or a single address.
+pub(super) fn network(value: Value) -> Result<IpNet, String> {
+    let text = text(value)?;
+    let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    network.ok_or_else(|| "must be an address range, such as \"10.0.0.0/8\" or \"fd00::/8\"".to_owned())
+}
+
+/// A pattern of paths, in which `*` stands for any run of characters.
+pub(super) fn path_pattern(value: Value) -> Result<String, String> {
+    let pattern = text(value)?;
+    let valid = (pattern.starts_with('/') || pattern.starts_with('*')) && !pattern.contains(['?', '%', ' ']);
+    if valid { Ok(pattern) } else { Err("must be a path as WeChat writes it, such as \"/cgi-bin/user/*\"".to_owned()) }
+}
+
+/// Requests in a time: `100/s`, `1000/m`, `5000/h`.
+pub(super) fn rate(value: Value) -> Result<Rate, String> {
+    let text = text(value)?;
+    let parsed = text.split_once('/').and_then(|(requests, per)| {
+        let seconds = match per {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            _ => return None,
+        };
+        Some(Rate { requests: requests.parse().ok()?, per: Duration::from_secs(seconds) })
+    });
+    parsed.ok_or_else(|| "must be requests in a time, such as \"100/s\", \"1000/m\" or \"5000/h\"".to_owned())
 }
 
 /// An IP address and a port.
@@ -228,6 +270,34 @@ mod tests {
         }
         for text in ["localhost:8080", "127.0.0.1", ":8080", "8080", "127.0.0.1:65536", ""] {
             address(written(text)).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_rate_is_so_many_in_a_second_a_minute_or_an_hour() {
+        let parse = |text| rate(written(text)).map(|rate| (rate.requests.get(), rate.per.as_secs()));
+        for (text, expected) in [("100/s", (100, 1)), ("5/m", (5, 60)), ("1/h", (1, 3600))] {
+            assert_eq!(parse(text), Ok(expected), "{text}");
+        }
+        for text in ["", "100", "0/s", "-1/s", "100/d", "/s", "1.5/s"] {
+            parse(text).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn networks_hashes_and_patterns_are_what_they_say() {
+        for text in ["10.0.0.0/8", "10.1.2.3", "fd00::/8", "::1"] {
+            network(written(text)).unwrap();
+        }
+        for text in ["", "10.0.0.0/33", "10.0.0", "localhost"] {
+            network(written(text)).unwrap_err();
+        }
+        assert_eq!(sha256(written(&"0A".repeat(32))), Ok([10; 32]));
+        for text in ["", "00", &"0g".repeat(32), &"00".repeat(33)] {
+            sha256(written(text)).unwrap_err();
+        }
+        for text in ["cgi-bin/*", "", "/a?b", "/%61"] {
+            path_pattern(written(text)).unwrap_err();
         }
     }
 

@@ -42,8 +42,14 @@ pub enum Error {
     Misdirected,
     /// This listener hands out no tokens.
     TokenEndpoint,
-    /// A placeholder that this gateway did not make.
+    /// A placeholder that this gateway did not make, or that has ended.
     InvalidPlaceholder,
+    /// The listener demands callers, and this one did not show who it is.
+    CallerUnknown,
+    /// The caller may not call this.
+    CallerForbidden,
+    /// The caller calls too fast.
+    RateLimited,
     /// The head is larger than the limit.
     HeadTooLarge,
     /// The body is larger than the limit.
@@ -83,6 +89,12 @@ pub enum Kind {
     TokenEndpointRefused,
     /// 200 and errcode 40001: SDKs ask for a new token on nothing else (DESIGN §6).
     InvalidPlaceholder,
+    /// 401.
+    CallerUnknown,
+    /// 403.
+    CallerForbidden,
+    /// 429 with Retry-After.
+    RateLimited,
     /// 413.
     HeadTooLarge,
     /// 413.
@@ -139,6 +151,9 @@ impl Kind {
             Self::UpstreamTimeout => ("upstream_timeout", 504, -910_017, "WeChat did not answer in time; it may have done what was asked, so check before you send it again"),
             Self::UpstreamBrokeOff => ("upstream_broke_off", 502, -910_018, "WeChat ended the connection before it answered; it may have done what was asked, so check before you send it again"),
             Self::UpstreamInvalid => ("upstream_invalid", 502, -910_019, "what answered in WeChat's place does not speak HTTP; look at upstream.base_url and at what stands between"),
+            Self::CallerUnknown => ("caller_unknown", 401, -910_020, "this listener serves known callers only; ask the gateway's operator for a virtual secret (wxgate caller add) and use it as the SDK's secret or as Authorization: Bearer"),
+            Self::CallerForbidden => ("caller_forbidden", 403, -910_021, "this caller may not use this path or account; ask the gateway's operator to change its [[caller]] entry"),
+            Self::RateLimited => ("rate_limited", 429, -910_022, "this caller calls faster than it may; slow down, or ask the gateway's operator to raise its rate in [[caller]]"),
         };
         Form { name, status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), errcode, message }
     }
@@ -157,6 +172,9 @@ impl Error {
             Self::Misdirected => Kind::Misdirected,
             Self::TokenEndpoint => Kind::TokenEndpointRefused,
             Self::InvalidPlaceholder => Kind::InvalidPlaceholder,
+            Self::CallerUnknown => Kind::CallerUnknown,
+            Self::CallerForbidden => Kind::CallerForbidden,
+            Self::RateLimited => Kind::RateLimited,
             Self::HeadTooLarge => Kind::HeadTooLarge,
             Self::BodyTooLarge => Kind::BodyTooLarge,
             Self::BodyTimeout => Kind::BodyTimeout,
@@ -202,11 +220,14 @@ impl Error {
         if matches!(self, Self::Method) {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"));
         }
+        if matches!(self, Self::CallerUnknown) {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wxgate\""));
+        }
         answer
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        matches!(self, Self::TooBusy | Self::Spool(_)).then_some(Duration::from_secs(1))
+        matches!(self, Self::TooBusy | Self::Spool(_) | Self::RateLimited).then_some(Duration::from_secs(1))
     }
 }
 
@@ -230,6 +251,9 @@ impl fmt::Display for Error {
             | Self::Misdirected
             | Self::TokenEndpoint
             | Self::InvalidPlaceholder
+            | Self::CallerUnknown
+            | Self::CallerForbidden
+            | Self::RateLimited
             | Self::HeadTooLarge
             | Self::BodyTooLarge
             | Self::BodyTimeout
@@ -250,7 +274,7 @@ impl From<SendError> for Error {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 20] = [
+    const KINDS: [Kind; 23] = [
         Kind::BadRequest,
         Kind::DisguisedPath,
         Kind::SelectorsDisagree,
@@ -260,6 +284,9 @@ mod tests {
         Kind::Misdirected,
         Kind::TokenEndpointRefused,
         Kind::InvalidPlaceholder,
+        Kind::CallerUnknown,
+        Kind::CallerForbidden,
+        Kind::RateLimited,
         Kind::HeadTooLarge,
         Kind::BodyTooLarge,
         Kind::BodyTimeout,

@@ -1,68 +1,107 @@
 //! The token endpoints, answered here: they never reach WeChat, for a caller's fetch would end the account's token (DESIGN §6).
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, Response};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::Door;
+use super::admit::{Callers, Identified, Peer, Shown, identify};
 use super::body::Collected;
 use super::error::Error;
+use super::placeholder::Claims;
 use super::rewrite::values;
 use super::route::{Account, Accounts, Selected};
 use crate::config::TokenEndpoint as Policy;
-use crate::secret::ExposeSecret;
+use crate::secret::{ExposeSecret, SecretString};
 use crate::wechat::TokenEndpoint;
 
 /// What SDKs expect (WECHAT.md §1); a placeholder holds for longer, so none is refused that was fetched in time.
 const PLACEHOLDER_LIFE: u64 = 7_200;
 
+/// Bytes of a token request at most; it is some 200.
+pub(super) const LONGEST_BODY: u64 = 64 * 1024;
+
 /// A call to a token endpoint.
 pub(super) struct TokenCall<'a> {
     pub(super) endpoint: TokenEndpoint,
-    pub(super) method: &'a Method,
+    pub(super) head: &'a Parts,
+    pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
     pub(super) body: &'a Collected,
+    pub(super) peer: Peer<'a>,
 }
 
-/// What the stable endpoint's callers send; `secret` and `force_refresh` mean nothing here.
-#[derive(Deserialize)]
+/// What the stable endpoint's callers send; `force_refresh` means nothing here.
+#[derive(Deserialize, Default)]
 struct StableRequest {
-    appid: String,
+    appid: Option<String>,
+    secret: Option<SecretString>,
 }
 
 /// The answer to `call`: a placeholder, or the real token, for the account that the call's appid names, else for the
-/// selected one. Waits at most `wait` for a real token.
+/// selected one. On a door that demands callers, the call's secret is the caller's virtual one. Waits at most `wait` for a
+/// real token.
 ///
 /// # Errors
-/// No such account, a wrong method, no token, or a listener that hands out none.
+/// No such account, a wrong method, a caller that is not admitted, no token, or a listener that hands out none.
 pub(super) async fn token_answer(
     accounts: &Accounts,
+    callers: &Callers,
     selected: Selected,
     call: TokenCall<'_>,
-    policy: Policy,
+    door: &Door,
     wait: Duration,
 ) -> Result<Response<Bytes>, Error> {
     let allowed = match call.endpoint {
-        TokenEndpoint::Classic => matches!(*call.method, Method::GET | Method::POST),
-        TokenEndpoint::Stable => *call.method == Method::POST,
+        TokenEndpoint::Classic => matches!(call.head.method, Method::GET | Method::POST),
+        TokenEndpoint::Stable => call.head.method == Method::POST,
     };
     if !allowed {
         return Err(Error::Method);
     }
-    let appids = values(call.query.unwrap_or_default(), "appid").map(Into::into).chain(appid_in(call.body));
-    let account = accounts.with_appid(selected, appids)?.ok_or(Error::UnknownAccount)?;
-    match policy {
+    let sent = stable_request(call.body);
+    let appids = values(call.query.unwrap_or_default(), "appid").map(Into::into).chain(sent.appid.clone());
+    let account = accounts.with_appid(selected, appids)?;
+    let caller = admitted(callers, &call, &sent, door)?;
+    let account = account.ok_or(Error::UnknownAccount)?;
+    if let Some(identified) = &caller {
+        identified.caller.may(call.path, Some(&account.name))?;
+    }
+    match door.token_endpoint {
         Policy::Refuse => Err(Error::TokenEndpoint),
-        Policy::Placeholder => Ok(placeholder(&account)),
+        Policy::Placeholder => Ok(placeholder(&account, caller.as_ref())),
         Policy::Real => real(&account, wait).await,
     }
 }
 
-fn placeholder(account: &Account) -> Response<Bytes> {
-    token_json(&account.placeholder_key.issue(&account.appid, SystemTime::now()), PLACEHOLDER_LIFE)
+/// Who calls, where the door demands to know.
+fn admitted(
+    callers: &Callers,
+    call: &TokenCall<'_>,
+    sent: &StableRequest,
+    door: &Door,
+) -> Result<Option<Identified>, Error> {
+    if door.admits.is_empty() {
+        return Ok(None);
+    }
+    let in_query = values(call.query.unwrap_or_default(), "secret").next();
+    let secret = in_query.as_deref().or(sent.secret.as_ref().map(|secret| secret.expose_secret()));
+    let shown = Shown { peer: call.peer, headers: &call.head.headers, claims: None, secret };
+    identify(callers, &door.admits, shown).map(Some)
+}
+
+/// A placeholder; it carries its caller where the caller showed a virtual secret.
+fn placeholder(account: &Account, identified: Option<&Identified>) -> Response<Bytes> {
+    let by_secret = identified.and_then(|identified| Some((identified.caller.name(), identified.secret_id?)));
+    let (caller, secret_id) = by_secret.unwrap_or_default();
+    let issued_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let claims = Claims { issued_at, appid: &account.appid, caller, secret_id };
+    token_json(&account.placeholder_key.issue(&claims), PLACEHOLDER_LIFE)
 }
 
 async fn real(account: &Account, wait: Duration) -> Result<Response<Bytes>, Error> {
@@ -78,10 +117,10 @@ fn token_json(token: &str, expires_in: u64) -> Response<Bytes> {
     answer
 }
 
-/// The appid in a JSON body. A body that went to a file is no token request.
-fn appid_in(body: &Collected) -> Option<String> {
+/// What a JSON body says. A body that went to a file is no token request.
+fn stable_request(body: &Collected) -> StableRequest {
     match body {
-        Collected::Memory(bytes, _) => serde_json::from_slice::<StableRequest>(bytes).ok().map(|request| request.appid),
-        Collected::Empty | Collected::Spooled(_) => None,
+        Collected::Memory(bytes, _) => serde_json::from_slice(bytes).unwrap_or_default(),
+        Collected::Empty | Collected::Spooled(_) => StableRequest::default(),
     }
 }

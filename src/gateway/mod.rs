@@ -21,11 +21,11 @@ use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response, Uri};
 
-pub use admit::Rules;
+pub use admit::{Caller, CallerSettings, Callers, Method as AdmitMethod, PathList, Peer, Rate, Rules, SecretId};
 pub use body::{Limits as BodyLimits, MemoryBudget, Outgoing};
 pub use error::{Error, Kind};
 pub use in_flight::InFlight;
-pub use placeholder::{Placeholder, PlaceholderKey};
+pub use placeholder::{Claims, Placeholder, PlaceholderKey};
 pub use reply::ReplyBody;
 pub use route::{Account, Accounts};
 
@@ -34,18 +34,21 @@ use crate::secret::ExposeSecret;
 use crate::token::{Remedy, Token};
 use crate::upstream::{SendError, Upstream};
 use crate::wechat::SecretName;
+use admit::{Identified, Shown, identify};
 use body::Collected;
 use in_flight::Permit;
 use judge::{Judged, Verdict, judge, unjudged};
 use local::TokenCall;
 use reply::{Retry, refusal, reply};
 use rewrite::Pair;
-use route::Action;
+use route::{Action, Route};
 
 /// One worker's gateway. What it shares with the other workers is behind an [`Arc`].
 pub struct Gateway {
     /// All accounts.
     pub accounts: Arc<Accounts>,
+    /// All callers that listeners may demand.
+    pub callers: Arc<Callers>,
     /// This worker's way to WeChat.
     pub upstream: Upstream<Outgoing>,
     /// The upstream's name for `Host`.
@@ -78,6 +81,8 @@ pub struct Door {
     pub account: Option<String>,
     /// What the token endpoints answer.
     pub token_endpoint: TokenEndpoint,
+    /// How callers show who they are, in this order; empty where nobody has to.
+    pub admits: Vec<AdmitMethod>,
 }
 
 /// A request on its way: its head and body as the caller sent them, and where it goes without the query.
@@ -86,13 +91,15 @@ struct Call<'a> {
     path: &'a str,
     query: Option<&'a str>,
     body: &'a Collected,
+    /// Its `Authorization` was for us.
+    authorization_served: bool,
 }
 
 impl Gateway {
-    /// Answers one request that came in by `door`.
-    pub async fn handle(&self, request: Request<Incoming>, door: &Door) -> Response<ReplyBody> {
+    /// Answers one request that `peer` sent through `door`.
+    pub async fn handle(&self, request: Request<Incoming>, door: &Door, peer: Peer<'_>) -> Response<ReplyBody> {
         let (head, body) = request.into_parts();
-        match self.answer(&head, body, door).await {
+        match self.answer(&head, body, door, peer).await {
             Ok(answer) => answer,
             Err(error) => {
                 log(&head, &error);
@@ -101,24 +108,56 @@ impl Gateway {
         }
     }
 
-    async fn answer(&self, head: &Parts, body: Incoming, door: &Door) -> Result<Response<ReplyBody>, Error> {
+    async fn answer(
+        &self,
+        head: &Parts,
+        body: Incoming,
+        door: &Door,
+        peer: Peer<'_>,
+    ) -> Result<Response<ReplyBody>, Error> {
         door.rules.admit(head)?;
         let route = self.accounts.route(head.uri.path(), head.uri.query(), &head.headers, door.account.as_deref())?;
+        let admitted = self.admit(head, &route, door, peer)?;
         let permit = self.in_flight.enter()?;
-        let body = body::collect(body, &self.body).await?;
-        let call = Call { head, path: route.path, query: route.query, body: &body };
+        let longest = match route.action {
+            // A caller that is not admitted yet must not fill the disk.
+            Action::TokenEndpoint(..) => self.body.limit.min(local::LONGEST_BODY),
+            _ => self.body.limit,
+        };
+        let body = body::collect(body, &self.body, longest).await?;
+        let authorization_served = admitted.is_some_and(|identified| identified.by == AdmitMethod::Bearer);
+        let call = Call { head, path: route.path, query: route.query, body: &body, authorization_served };
         match route.action {
             Action::Token(account) => self.with_token(&call, &account, None, permit).await,
             Action::TokenAndSecret(account, name) => self.with_token(&call, &account, Some(name), permit).await,
             Action::Secret(account, name) => self.with_secret(&call, &account, name, permit).await,
-            Action::Nothing => self.untouched(&call, permit).await,
+            Action::Nothing | Action::Foreign => self.untouched(&call, permit).await,
             Action::TokenEndpoint(selected, endpoint) => {
-                let call = TokenCall { endpoint, method: &head.method, query: route.query, body: &body };
-                let answer =
-                    local::token_answer(&self.accounts, selected, call, door.token_endpoint, self.token_wait).await?;
-                Ok(reply::own(answer))
+                let call = TokenCall { endpoint, head, path: route.path, query: route.query, body: &body, peer };
+                let (accounts, callers, wait) = (&self.accounts, &self.callers, self.token_wait);
+                Ok(reply::own(local::token_answer(accounts, callers, selected, call, door, wait).await?))
             }
         }
+    }
+
+    /// Who calls and whether it may, where the door demands callers. The token endpoints see to it themselves, since the
+    /// credential may stand in the body.
+    fn admit(&self, head: &Parts, route: &Route<'_>, door: &Door, peer: Peer<'_>) -> Result<Option<Identified>, Error> {
+        if door.admits.is_empty() || matches!(route.action, Action::TokenEndpoint(..)) {
+            return Ok(None);
+        }
+        let secret = match route.action {
+            Action::Secret(_, name) | Action::TokenAndSecret(_, name) => {
+                rewrite::values(route.query.unwrap_or_default(), name.as_str()).next()
+            }
+            Action::Foreign => return Err(Error::UnknownAccount),
+            Action::Token(_) | Action::Nothing | Action::TokenEndpoint(..) => None,
+        };
+        let claims = route.placeholder.as_ref().and_then(Placeholder::claims);
+        let shown = Shown { peer, headers: &head.headers, claims, secret: secret.as_deref() };
+        let identified = identify(&self.callers, &door.admits, shown)?;
+        identified.caller.may(route.path, route.action.account().map(|account| account.name.as_str()))?;
+        Ok(Some(identified))
     }
 
     /// The account's token goes in, the answer is judged, and a refusal is healed once.
@@ -228,7 +267,8 @@ impl Gateway {
             let mut request = Request::new(call.body.outgoing());
             *request.method_mut() = call.head.method.clone();
             *request.uri_mut() = uri.clone();
-            *request.headers_mut() = rewrite::outgoing(&call.head.headers, &self.host, length);
+            *request.headers_mut() =
+                rewrite::outgoing(&call.head.headers, &self.host, length, call.authorization_served);
             request
         };
         Ok(self.upstream.send(call.head.method.is_idempotent(), request).await?)

@@ -1,19 +1,22 @@
 //! Placeholders: what a caller holds instead of the token (DESIGN §6).
 //!
-//! A placeholder names its account, is worth nothing outside this gateway, and cannot be made by anybody else:
+//! A placeholder names its account and, where callers are demanded, its caller. It is worth nothing outside this gateway,
+//! and cannot be made by anybody else:
 //!
 //! ```text
-//! wxgate_ + base64url( version 1 | issue time, 8 bytes | appid length, 1 byte | appid | HMAC-SHA-256, 32 bytes )
+//! wxgate_ + base64url( version 1 | issue time in seconds, 8 bytes | secret id, 8 bytes
+//!                      | appid length, 1 byte | appid | caller length, 1 byte | caller | HMAC-SHA-256, 32 bytes )
 //! ```
 //!
-//! The key comes from the account's `placeholder_key`, else from its secret, so that replicas and restarts agree.
+//! Without a caller, its name is empty and the secret id is zero. The key comes from the account's `placeholder_key`,
+//! else from its secret, so that replicas and restarts agree.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::{hkdf, hmac};
 use data_encoding::BASE64URL_NOPAD;
 
+use super::admit::SecretId;
 use crate::secret::{ExposeSecret, SecretString};
 
 /// Every placeholder begins so, and no token of WeChat's does (`92_…`, WECHAT.md §1).
@@ -37,15 +40,17 @@ impl PlaceholderKey {
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
     }
 
-    /// A placeholder for the account of this appid.
-    pub fn issue(&self, appid: &str, now: SystemTime) -> String {
-        let issued_at = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        // Longer than 255 bytes no appid is; a cut one would not verify, and so do no harm.
-        let length = u8::try_from(appid.len()).unwrap_or(u8::MAX);
+    /// A placeholder that claims this.
+    pub fn issue(&self, claims: &Claims<'_>) -> String {
         let mut bytes = vec![VERSION];
-        bytes.extend_from_slice(&issued_at.to_be_bytes());
-        bytes.push(length);
-        bytes.extend_from_slice(&appid.as_bytes()[..usize::from(length)]);
+        bytes.extend_from_slice(&claims.issued_at.to_be_bytes());
+        bytes.extend_from_slice(&claims.secret_id);
+        for text in [claims.appid, claims.caller] {
+            // Longer than 255 bytes neither is; a cut one would not verify, and so do no harm.
+            let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
+            bytes.push(length);
+            bytes.extend_from_slice(&text.as_bytes()[..usize::from(length)]);
+        }
         let tag = hmac::sign(&self.0, &bytes);
         bytes.extend_from_slice(tag.as_ref());
         format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&bytes))
@@ -53,7 +58,7 @@ impl PlaceholderKey {
 
     /// Whether this key signed the placeholder. Takes the same time wherever they differ.
     pub fn signed(&self, placeholder: &Placeholder) -> bool {
-        hmac::verify(&self.0, &placeholder.claims, &placeholder.tag).is_ok()
+        hmac::verify(&self.0, &placeholder.bytes, &placeholder.tag).is_ok()
     }
 }
 
@@ -63,10 +68,23 @@ impl fmt::Debug for PlaceholderKey {
     }
 }
 
+/// What a placeholder says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claims<'a> {
+    /// When it was issued: seconds since 1970.
+    pub issued_at: u64,
+    /// The account's appid.
+    pub appid: &'a str,
+    /// The caller's name; empty where it was issued to anybody.
+    pub caller: &'a str,
+    /// Which of the caller's virtual secrets brought it.
+    pub secret_id: SecretId,
+}
+
 /// A placeholder as it was presented: nothing in it is to be believed before its key says [`PlaceholderKey::signed`].
 #[derive(Debug)]
 pub struct Placeholder {
-    claims: Vec<u8>,
+    bytes: Vec<u8>,
     tag: [u8; TAG],
 }
 
@@ -75,45 +93,60 @@ impl Placeholder {
     pub fn parse(token: &str) -> Option<Self> {
         let mut bytes = BASE64URL_NOPAD.decode(token.strip_prefix(PREFIX)?.as_bytes()).ok()?;
         let tag = bytes.split_off(bytes.len().checked_sub(TAG)?).try_into().ok()?;
-        let placeholder = Self { claims: bytes, tag };
-        placeholder.appid().is_some().then_some(placeholder)
+        let placeholder = Self { bytes, tag };
+        placeholder.claims().is_some().then_some(placeholder)
     }
 
-    /// The account that it names.
-    pub fn appid(&self) -> Option<&str> {
-        let [VERSION, rest @ ..] = self.claims.as_slice() else { return None };
-        let (&length, appid) = rest.get(8..)?.split_first()?;
-        std::str::from_utf8(appid).ok().filter(|appid| appid.len() == usize::from(length))
+    /// What it claims.
+    pub fn claims(&self) -> Option<Claims<'_>> {
+        let (&[VERSION], rest) = self.bytes.split_first_chunk::<1>()? else { return None };
+        let (issued_at, rest) = rest.split_first_chunk()?;
+        let (secret_id, rest) = rest.split_first_chunk()?;
+        let (appid, rest) = text(rest)?;
+        let (caller, rest) = text(rest)?;
+        let claims = Claims { issued_at: u64::from_be_bytes(*issued_at), appid, caller, secret_id: *secret_id };
+        rest.is_empty().then_some(claims)
     }
+}
+
+/// A text behind its length, and what follows.
+fn text(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (&length, rest) = bytes.split_first()?;
+    let (text, rest) = rest.split_at_checked(usize::from(length))?;
+    Some((std::str::from_utf8(text).ok()?, rest))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn key(secret: &str) -> PlaceholderKey {
         PlaceholderKey::derive(&secret.into()).unwrap()
     }
 
-    fn now() -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_800_000_000)
-    }
+    const CLAIMS: Claims<'_> =
+        Claims { issued_at: 1_800_000_000, appid: "wx1234567890abcdef", caller: "crm", secret_id: *b"12345678" };
 
     #[test]
-    fn a_placeholder_names_its_account_and_verifies_under_its_key_only() {
-        let token = key("secret-a").issue("wx1234567890abcdef", now());
+    fn a_placeholder_says_what_it_was_issued_for_and_verifies_under_its_key_only() {
+        let token = key("secret-a").issue(&CLAIMS);
         assert!(token.starts_with("wxgate_") && token.len() <= 512, "{token}");
         let placeholder = Placeholder::parse(&token).unwrap();
-        assert_eq!(placeholder.appid(), Some("wx1234567890abcdef"));
+        assert_eq!(placeholder.claims(), Some(CLAIMS));
         assert!(key("secret-a").signed(&placeholder), "another process with the same secret agrees");
         assert!(!key("secret-b").signed(&placeholder));
     }
 
     #[test]
+    fn the_longest_names_fit_into_512_bytes() {
+        let (appid, caller) = ("a".repeat(64), "c".repeat(64));
+        let token = key("s").issue(&Claims { appid: &appid, caller: &caller, ..CLAIMS });
+        assert!(token.len() <= 512, "{}", token.len());
+    }
+
+    #[test]
     fn every_changed_byte_is_noticed() {
-        let (key, token) = (key("s"), key("s").issue("wx1", now()));
+        let (key, token) = (key("s"), key("s").issue(&CLAIMS));
         for position in PREFIX.len()..token.len() {
             let mut bytes = token.clone().into_bytes();
             bytes[position] = if bytes[position] == b'A' { b'B' } else { b'A' };

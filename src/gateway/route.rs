@@ -45,6 +45,8 @@ pub(super) struct Route<'a> {
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
     pub(super) action: Action,
+    /// The placeholder that the request came with; its account's key has signed it.
+    pub(super) placeholder: Option<Placeholder>,
 }
 
 /// What the gateway adds to a request, or answers itself.
@@ -58,6 +60,8 @@ pub(super) enum Action {
     TokenAndSecret(Arc<Account>, SecretName),
     /// Send it as it is: it carries a credential that is not the account's.
     Nothing,
+    /// The same, because its appid is none of ours: it may be a secret of somebody else's that it carries.
+    Foreign,
     /// Answer it here. The account is the one selected so far; the request's appid may still name another.
     TokenEndpoint(Selected, TokenEndpoint),
 }
@@ -92,9 +96,12 @@ impl Accounts {
         let (prefix, path) = split_prefix(path);
         let credential = wechat::classify(path).map_err(|wechat::Disguised| Error::DisguisedPath)?;
         let mut selected = Selected { account: None, named: false };
+        let mut placeholder = None;
         if credential.injects_token() {
             for token in values(query.unwrap_or_default(), "access_token").filter(|token| token.starts_with(PREFIX)) {
-                selected.name(self.of_placeholder(&token)?)?;
+                let found = Placeholder::parse(&token).ok_or(Error::InvalidPlaceholder)?;
+                selected.name(self.of_placeholder(&found)?)?;
+                placeholder = Some(found);
             }
         }
         for name in prefix.into_iter().map(Ok).chain(headers.get_all(ACCOUNT_FIELD).iter().map(|v| v.to_str())) {
@@ -107,7 +114,7 @@ impl Accounts {
             selected.account.clone_from(&self.default);
         }
         let action = self.action(credential, query.unwrap_or_default(), selected)?;
-        Ok(Route { path, query, action })
+        Ok(Route { path, query, action, placeholder })
     }
 
     fn action(&self, credential: Credential, query: &str, selected: Selected) -> Result<Action, Error> {
@@ -117,11 +124,11 @@ impl Accounts {
             Credential::AppToken => Ok(Action::Token(selected.required()?)),
             Credential::AppSecret(name) => {
                 let account = self.with_appid(selected, values(query, "appid"))?;
-                Ok(account.map_or(Action::Nothing, |account| Action::Secret(account, name)))
+                Ok(account.map_or(Action::Foreign, |account| Action::Secret(account, name)))
             }
             Credential::AppTokenAndSecret(name) => {
                 let account = self.with_appid(selected, values(query, "appid"))?;
-                Ok(account.map_or(Action::Nothing, |account| Action::TokenAndSecret(account, name)))
+                Ok(account.map_or(Action::Foreign, |account| Action::TokenAndSecret(account, name)))
             }
             Credential::TokenEndpoint(endpoint) => Ok(Action::TokenEndpoint(selected, endpoint)),
             Credential::UserToken
@@ -156,11 +163,20 @@ impl Accounts {
         self.by_name.get(name).cloned().ok_or(Error::UnknownAccount)
     }
 
-    fn of_placeholder(&self, token: &str) -> Result<Arc<Account>, Error> {
-        let placeholder = Placeholder::parse(token).ok_or(Error::InvalidPlaceholder)?;
-        let account = placeholder.appid().and_then(|appid| self.by_appid.get(appid));
-        let account = account.filter(|account| account.placeholder_key.signed(&placeholder));
+    fn of_placeholder(&self, placeholder: &Placeholder) -> Result<Arc<Account>, Error> {
+        let account = placeholder.claims().and_then(|claims| self.by_appid.get(claims.appid));
+        let account = account.filter(|account| account.placeholder_key.signed(placeholder));
         account.cloned().ok_or(Error::InvalidPlaceholder)
+    }
+}
+
+impl Action {
+    /// The account whose credential is used.
+    pub(super) fn account(&self) -> Option<&Account> {
+        match self {
+            Self::Token(account) | Self::Secret(account, _) | Self::TokenAndSecret(account, _) => Some(account),
+            Self::Nothing | Self::Foreign | Self::TokenEndpoint(..) => None,
+        }
     }
 }
 

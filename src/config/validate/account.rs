@@ -54,13 +54,21 @@ fn account(section: &mut Section<'_>) -> Account {
 
 fn appid(section: &mut Section<'_>) -> String {
     match secret_source::read(section, "appid") {
-        Ok(Some(appid)) => return appid.text.expose_secret().to_owned(),
+        Ok(Some(appid)) if is_appid(appid.text.expose_secret()) => return appid.text.expose_secret().to_owned(),
+        Ok(Some(_)) => {
+            section.problem("appid", "must be an appid, such as \"wx0123456789abcdef\": letters, digits, _ and - only");
+        }
         Ok(None) => {
             section.problem("appid", "is missing");
         }
         Err(_) => {}
     }
     String::new()
+}
+
+/// It stands in queries as it is, so it must need no encoding.
+fn is_appid(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
 fn secret(section: &mut Section<'_>) -> SecretString {
@@ -90,21 +98,17 @@ fn placeholder_key(section: &mut Section<'_>) -> Option<SecretString> {
     Some(key.text)
 }
 
-/// The name, or the appid where it is fit to be one.
+/// The name, or the appid, which is always fit to be one.
 fn name(section: &mut Section<'_>, appid: &str) -> String {
     match section.read("name", |value| text(value).and_then(checked_name)) {
         Ok(Some(name)) => name,
-        Ok(None) if appid.is_empty() => String::new(),
-        Ok(None) => checked_name(appid.to_owned()).unwrap_or_else(|message| {
-            section.problem("name", format!("is missing, and the appid cannot stand for it: a name {message}"));
-            String::new()
-        }),
+        Ok(None) => appid.to_owned(),
         Err(_) => String::new(),
     }
 }
 
 /// Names stand in paths (`/@name/…`) and name files: `.` and `..` would be something else there.
-fn checked_name(name: String) -> Result<String, String> {
+pub(super) fn checked_name(name: String) -> Result<String, String> {
     let charset = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
     let dots = name.bytes().all(|byte| byte == b'.');
     if charset && !dots && (1..=64).contains(&name.len()) {

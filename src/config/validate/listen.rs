@@ -7,8 +7,8 @@ use toml::Value;
 
 use crate::config::disk;
 use crate::config::section::Section;
-use crate::config::value::{address, boolean, choice, host_name, mode, owner, path, quoted, text};
-use crate::config::{Account, Admin, ListenAddress, ListenTls, Listener, TokenEndpoint};
+use crate::config::value::{address, boolean, choice, host_name, mode, one_of, owner, path, quoted, text};
+use crate::config::{Account, Admin, Admit, Caller, ListenAddress, ListenTls, Listener, TokenEndpoint};
 
 /// The listeners, each with the path of its section.
 pub(super) fn listeners(root: &mut Section<'_>) -> Vec<(String, Listener)> {
@@ -28,14 +28,21 @@ fn listener(section: &mut Section<'_>) -> Listener {
         account: section.read("account", text).ok().flatten(),
         token_endpoint: section.read_or("token_endpoint", TokenEndpoint::Placeholder, choice(&endpoints)),
         hosts: section.items("hosts", host_name).ok().flatten().unwrap_or_default(),
+        admit: section.items("admit", one_of(&ADMITS)).ok().flatten().unwrap_or_default(),
         browsers: section.read_or("browsers", false, boolean),
     };
+    let client_ca = listener.tls.as_ref().and_then(|tls| tls.client_ca.as_ref());
+    if listener.admit.contains(&Admit::Certificate) && client_ca.is_none() {
+        section.problem("admit", "\"certificate\" needs tls.client_ca, which says whose certificates count");
+    }
     match &listener.address {
-        ListenAddress::Tcp(address) if !is_loopback(address.ip()) => {
-            section.warning("address", "is beyond loopback: anyone who reaches it speaks as the account");
+        ListenAddress::Tcp(address) if !is_loopback(address.ip()) && listener.admit.is_empty() => {
+            let message =
+                "is beyond loopback: anyone who reaches it speaks as the account, unless admit demands callers";
+            section.warning("address", message);
             if listener.token_endpoint == TokenEndpoint::Real {
                 let message = "\"real\" hands the token to anyone on an address beyond loopback; \
-                               use \"placeholder\", or listen on 127.0.0.1";
+                               use \"placeholder\", demand callers with admit, or listen on 127.0.0.1";
                 section.problem("token_endpoint", message);
             }
         }
@@ -46,6 +53,13 @@ fn listener(section: &mut Section<'_>) -> Listener {
     }
     listener
 }
+
+const ADMITS: [(&str, Admit); 4] = [
+    ("placeholder", Admit::Placeholder),
+    ("bearer", Admit::Bearer),
+    ("certificate", Admit::Certificate),
+    ("network", Admit::Network),
+];
 
 fn listen_address(section: &mut Section<'_>) -> ListenAddress {
     // Port 0 clashes with nothing: one wrong address is one problem.
@@ -114,6 +128,15 @@ pub(super) fn check_accounts(root: &mut Section<'_>, listeners: &[(String, Liste
     for (path, listener) in listeners {
         if listener.account.as_deref().is_some_and(|account| !names.contains(&account)) {
             root.problem(&format!("{path}.account"), format!("must name an account: {}", quoted(&names)));
+        }
+    }
+}
+
+/// Where callers are demanded, there are some.
+pub(super) fn check_admission(root: &mut Section<'_>, listeners: &[(String, Listener)], callers: &[Caller]) {
+    for (path, listener) in listeners {
+        if !listener.admit.is_empty() && callers.is_empty() {
+            root.problem(&format!("{path}.admit"), "demands callers, but there is no [[caller]]");
         }
     }
 }

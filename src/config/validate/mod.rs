@@ -1,6 +1,7 @@
 //! What the operator wrote → what the program may trust: the sections, and what must hold between them.
 
 mod account;
+mod caller;
 mod listen;
 #[cfg(test)]
 mod tests;
@@ -34,10 +35,13 @@ pub(super) fn validate(table: Table, environment: &Environment) -> (Config, Find
         token: root.section("token", token),
         store: root.section("store", store),
         accounts: account::accounts(&mut root),
+        callers: caller::callers(&mut root),
         log: root.section("log", log),
         listeners: listeners.iter().map(|(_, listener)| listener.clone()).collect(),
     };
     listen::check_accounts(&mut root, &listeners, &config.accounts);
+    listen::check_admission(&mut root, &listeners, &config.callers);
+    caller::check(&mut root, &config.callers, &config.accounts);
     listen::check_addresses(&mut root, &listeners, &config.admin);
     root.finish();
     (config, findings)

@@ -122,7 +122,7 @@ fn the_real_token_stays_on_loopback() {
 fn a_listener_beyond_loopback_is_a_warning() {
     let loaded = load(&format!("[[listen]]\n[[listen]]\naddress = '0.0.0.0:80'\n{ACCOUNT}")).unwrap();
     let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-    let expected = "listen[1].address: is beyond loopback: anyone who reaches it speaks as the account";
+    let expected = "listen[1].address: is beyond loopback: anyone who reaches it speaks as the account, unless admit demands callers";
     assert!(warnings.contains(&expected.to_owned()), "{warnings:?}");
 }
 
@@ -157,8 +157,34 @@ fn a_name_is_fit_for_paths_and_file_names() {
     load(&account(&"x".repeat(64))).unwrap();
     load(&account("A.z_0-9")).unwrap();
     assert_eq!(load("[[account]]\nappid = 'wx2'\nsecret = 's'").unwrap().config.accounts[0].name, "wx2");
-    let unfit = load("[[account]]\nappid = 'wx/2'\nsecret = 's'").unwrap_err();
-    assert!(unfit.starts_with("account[0].name: is missing, and the appid cannot stand for it"), "{unfit}");
+}
+
+#[test]
+fn an_appid_stands_in_queries_as_it_is() {
+    for appid in ["wx/2", "wx&secret=1", "wx%20", "a.b", "名", &"x".repeat(65)] {
+        assert_problem(&format!("[[account]]\nappid = '{appid}'\nsecret = 's'"), "account[0].appid: must be an appid");
+    }
+}
+
+#[test]
+fn callers_are_told_apart_by_what_they_show() {
+    let hash = "ab".repeat(32);
+    let caller = |name: &str, more: &str| format!("[[caller]]\nname = '{name}'\n{more}\n");
+    let own = format!("secrets = ['{hash}']");
+    assert_problem(&caller("a b", &own), "caller[0].name: must have");
+    assert_problem(&caller("a", "secrets = ['plain']"), "caller[0].secrets[0]: must be a SHA-256");
+    assert_problem(&caller("a", "networks = ['10.0.0.0/99']"), "caller[0].networks[0]: must be an address range");
+    assert_problem(&caller("a", &format!("{own}\naccounts = ['b']")), "caller[0].accounts: must name accounts");
+    assert_problem(&(caller("a", &own) + &caller("b", &own)), "caller[1].secrets: stands there twice");
+    assert_problem(&(caller("a", &own) + &caller("a", "networks = ['::1']")), "caller[1].name: stands there twice");
+    assert_problem("[listen]\nadmit = ['bearer']", "listen.admit: demands callers, but there is no [[caller]]");
+    let certificate = format!("[listen]\nadmit = ['certificate']\n{}", caller("a", &own));
+    assert_problem(&certificate, "listen.admit: \"certificate\" needs tls.client_ca");
+    let real = format!(
+        "[listen]\naddress = '0.0.0.0:80'\ntoken_endpoint = 'real'\nadmit = ['bearer']\n{}{ACCOUNT}",
+        caller("a", &own)
+    );
+    assert!(load(&real).unwrap().warnings.iter().all(|warning| warning.key != "listen.address"));
 }
 
 #[test]

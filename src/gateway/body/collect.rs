@@ -12,22 +12,26 @@ use crate::gateway::error::Error;
 /// How much is gathered before it is written to the file: each write is a trip to another thread.
 const WRITE_SIZE: usize = 256 * 1024;
 
-/// The whole body of a request.
+/// The whole body of a request, at most `longest` bytes.
 ///
 /// # Errors
 /// Too large (told by Content-Length before a byte is read, so that `Expect: 100-continue` gets its 413 at once), silent
 /// for too long, broken off, or not to be kept.
-pub(in crate::gateway) async fn collect(mut incoming: Incoming, limits: &Limits) -> Result<Collected, Error> {
+pub(in crate::gateway) async fn collect(
+    mut incoming: Incoming,
+    limits: &Limits,
+    longest: u64,
+) -> Result<Collected, Error> {
     if incoming.is_end_stream() {
         return Ok(Collected::Empty);
     }
-    if incoming.size_hint().lower() > limits.limit {
+    if incoming.size_hint().lower() > longest {
         return Err(Error::BodyTooLarge);
     }
     let mut body = Growing { reservation: limits.budget.empty_reservation(), length: 0, kept: Kept::Nothing };
     while let Some(data) = next(&mut incoming, limits).await? {
         body.length += data.len() as u64;
-        if body.length > limits.limit {
+        if body.length > longest {
             return Err(Error::BodyTooLarge);
         }
         body.add(data, limits).await.map_err(Error::Spool)?;

@@ -31,7 +31,8 @@ pub(crate) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 
 /// What goes upstream of the caller's fields: all but hop-by-hop ones, `Expect`, and our own; the values of one field in
 /// their order. `Host` is the upstream's. `length` is the body's, `None` where the request has no body to speak of.
-pub(crate) fn outgoing(headers: &HeaderMap, host: &HeaderValue, length: Option<u64>) -> HeaderMap {
+/// `Authorization` goes too where it `served` admission.
+pub(crate) fn outgoing(headers: &HeaderMap, host: &HeaderValue, length: Option<u64>, served: bool) -> HeaderMap {
     let named = named_by_connection(headers);
     let mut outgoing = HeaderMap::with_capacity(headers.len() + 2);
     outgoing.insert(header::HOST, host.clone());
@@ -39,6 +40,9 @@ pub(crate) fn outgoing(headers: &HeaderMap, host: &HeaderValue, length: Option<u
         if !is_replaced(name) && !is_hop_by_hop(name) && !is_ours(name) && !named.contains(name) {
             outgoing.append(name, value.clone());
         }
+    }
+    if served {
+        outgoing.remove(header::AUTHORIZATION);
     }
     if let Some(length) = length {
         outgoing.insert(header::CONTENT_LENGTH, length.into());
@@ -65,7 +69,7 @@ mod tests {
     }
 
     fn sent(fields: &[(&'static str, &'static str)], length: Option<u64>) -> Vec<String> {
-        let outgoing = outgoing(&headers(fields), &HeaderValue::from_static("up"), length);
+        let outgoing = outgoing(&headers(fields), &HeaderValue::from_static("up"), length, false);
         outgoing.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
     }
 
@@ -93,6 +97,13 @@ mod tests {
             Some(3),
         );
         assert_eq!(kept, ["host: up", "content-type: application/json", "content-length: 3"]);
+    }
+
+    #[test]
+    fn an_authorization_that_served_admission_ends_here() {
+        let fields = headers(&[("authorization", "Bearer x"), ("x-a", "1")]);
+        let outgoing = outgoing(&fields, &HeaderValue::from_static("up"), None, true);
+        assert!(!outgoing.contains_key("authorization") && outgoing.contains_key("x-a"));
     }
 
     #[test]

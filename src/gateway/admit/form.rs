@@ -1,4 +1,4 @@
-//! May this request be made here: its form, and the rules against browsers and DNS rebinding (DESIGN §3.2).
+//! The form of a request, and the rules against browsers and DNS rebinding (DESIGN §3.2).
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
-use super::error::Error;
+use crate::gateway::error::Error;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -30,7 +30,7 @@ impl Rules {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn admit(&self, head: &Parts) -> Result<(), Error> {
+    pub(in crate::gateway) fn admit(&self, head: &Parts) -> Result<(), Error> {
         // CONNECT would make a tunnel, TRACE would show the token to the caller.
         if head.method == Method::CONNECT || head.method == Method::TRACE {
             return Err(Error::Method);
