@@ -1,5 +1,7 @@
 //! The commands.
 
+mod caller;
+mod certificate;
 mod check;
 mod run;
 mod sandbox;
@@ -50,6 +52,14 @@ enum Command {
     /// to add. It asks the stable endpoint in normal mode, whatever the account's setting, so that a check never ends
     /// the token that production uses.
     Check,
+    /// Make secrets for callers, where a listener demands to know them
+    #[command(subcommand)]
+    Caller(caller::Action),
+    /// Make a certificate for a listener with TLS, and the private CA that callers trust it by
+    ///
+    /// For SDKs that insist on https://api.weixin.qq.com: a hosts entry leads them to the gateway, which shows this
+    /// certificate. The CA can sign for the given hosts only, and its key is thrown away.
+    Certificate(certificate::Request),
     /// Try it out: a simulated WeChat and a gateway in front of it, without an account
     Sandbox(sandbox::Ports),
 }
@@ -66,6 +76,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         match arguments.command.unwrap_or(Command::Run) {
             Command::Run => run::run(config).await,
             Command::Check => check::check(config).await,
+            Command::Caller(action) => caller::caller(&action),
+            Command::Certificate(request) => certificate::certificate(&request),
             Command::Sandbox(ports) => sandbox::sandbox(&ports).await,
         }
     });
