@@ -27,7 +27,7 @@ pub(super) async fn run(path: Option<&Path>) -> ExitCode {
         tracing::warn!("{warning}");
     }
     raise_descriptor_limit(loaded.config.server.connections);
-    match serve(loaded.config).await {
+    match bind_and_serve(loaded.config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -36,10 +36,13 @@ pub(super) async fn run(path: Option<&Path>) -> ExitCode {
     }
 }
 
-/// Binds and serves, announcing where, until a signal stops it.
-pub(super) async fn serve(config: Config) -> Result<(), AppError> {
+async fn bind_and_serve(config: Config) -> Result<(), AppError> {
     let drain_timeout = config.server.drain_timeout;
-    let app = App::bind(config).await?;
+    serve(App::bind(config).await?, drain_timeout).await
+}
+
+/// Serves, announcing where, until a signal stops it.
+pub(super) async fn serve(app: App, drain_timeout: Duration) -> Result<(), AppError> {
     for address in app.listeners() {
         tracing::info!(%address, "listening for callers");
     }

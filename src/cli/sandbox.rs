@@ -1,9 +1,11 @@
 //! `wxgate sandbox`.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use super::run::serve;
 use super::say_problem;
+use crate::app::{App, AppError};
 use crate::config::{self, Config, Environment};
 use crate::sandbox::{DEFAULT_APPID, DEFAULT_SECRET, Sandbox, Settings};
 use crate::telemetry;
@@ -37,11 +39,20 @@ pub(super) async fn sandbox(ports: &Ports) -> ExitCode {
         Err(problems) => return say_problem(&problems),
     };
     telemetry::install(&config.log);
-    introduce(ports, &wechat);
-    match serve(config).await {
+    match bind_and_serve(config, &wechat).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => say_problem(&error),
     }
+}
+
+/// Says what to try only when it is there to be tried.
+async fn bind_and_serve(config: Config, wechat: &Sandbox) -> Result<(), AppError> {
+    let drain_timeout = config.server.drain_timeout;
+    let app = App::bind(config).await?;
+    for gateway in app.addresses() {
+        introduce(gateway, wechat.address());
+    }
+    serve(app, drain_timeout).await
 }
 
 /// A configuration as an operator would write it. The environment is left out: it may speak of a real account.
@@ -57,17 +68,16 @@ fn config(ports: &Ports, wechat: &Sandbox) -> Result<Config, config::Problems> {
 }
 
 #[expect(clippy::print_stdout, reason = "a command speaks to the person who typed it")]
-fn introduce(ports: &Ports, wechat: &Sandbox) {
-    let (gateway, wechat) = (format!("http://127.0.0.1:{}", ports.port), wechat.address());
+fn introduce(gateway: SocketAddr, wechat: SocketAddr) {
     println!(
-        "A gateway at {gateway}, and behind it a simulated WeChat at http://{wechat}. Try it:\n\
+        "A gateway at http://{gateway}, and behind it a simulated WeChat at http://{wechat}. Try it:\n\
          \n\
          \x20 # a call without any credential\n\
-         \x20 curl '{gateway}/cgi-bin/user/info?openid=o6_bmjrPTlm6_2sgVt7hMZOPfL2M'\n\
+         \x20 curl 'http://{gateway}/cgi-bin/user/info?openid=o6_bmjrPTlm6_2sgVt7hMZOPfL2M'\n\
          \n\
          \x20 # every token dies; the next call is healed (see X-Wxgate-Retry)\n\
          \x20 curl -X POST 'http://{wechat}/_sandbox/kill-tokens'\n\
-         \x20 curl -i '{gateway}/cgi-bin/user/info?openid=o6_bmjrPTlm6_2sgVt7hMZOPfL2M'\n\
+         \x20 curl -i 'http://{gateway}/cgi-bin/user/info?openid=o6_bmjrPTlm6_2sgVt7hMZOPfL2M'\n\
          \n\
          Ctrl-C stops it.\n"
     );

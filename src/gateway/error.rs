@@ -30,8 +30,8 @@ pub enum Error {
     Selectors,
     /// Two `appid` parameters differ.
     Appids,
-    /// A method that a gateway must not carry.
-    Method,
+    /// A method that is not served there; these are.
+    Method(&'static str),
     /// A selector or an appid names no account.
     UnknownAccount,
     /// Nothing selects an account, and there is no default.
@@ -166,7 +166,7 @@ impl Error {
             Self::Target | Self::Host => Kind::BadRequest,
             Self::DisguisedPath => Kind::DisguisedPath,
             Self::Selectors | Self::Appids => Kind::SelectorsDisagree,
-            Self::Method => Kind::MethodNotAllowed,
+            Self::Method(_) => Kind::MethodNotAllowed,
             Self::UnknownAccount | Self::NoAccount => Kind::NoAccount,
             Self::Browser => Kind::Browser,
             Self::Misdirected => Kind::Misdirected,
@@ -217,8 +217,8 @@ impl Error {
         if let Some(pause) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(pause.as_secs()));
         }
-        if matches!(self, Self::Method) {
-            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"));
+        if let Self::Method(allowed) = self {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allowed)); // RFC 9110 §15.5.6
         }
         if matches!(self, Self::CallerUnknown) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wxgate\""));
@@ -244,7 +244,7 @@ impl fmt::Display for Error {
             | Self::DisguisedPath
             | Self::Selectors
             | Self::Appids
-            | Self::Method
+            | Self::Method(_)
             | Self::UnknownAccount
             | Self::NoAccount
             | Self::Browser

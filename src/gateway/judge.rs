@@ -27,7 +27,7 @@ pub(super) enum Verdict {
     Accepted,
     /// WeChat refused it, with this errcode.
     Rejected(i64),
-    /// Neither: WeChat is busy, or the answer is none of its API's.
+    /// Neither: WeChat is busy, the answer is none of its API's, or its end is missing.
     Open,
 }
 
@@ -69,6 +69,7 @@ pub(super) async fn judge(answer: Answer<Outgoing>, rejecting: &[i64]) -> Judged
     let verdict = match errcode {
         Some(errcode) if rejecting.contains(&errcode) => Verdict::Rejected(errcode),
         Some(SYSTEM_BUSY) => Verdict::Open,
+        None if matches!(rest, Rest::Broken(_)) => Verdict::Open,
         _ if head.status == StatusCode::OK => Verdict::Accepted,
         _ => Verdict::Open,
     };

@@ -57,12 +57,10 @@ pub(super) async fn token_answer(
     door: &Door,
     wait: Duration,
 ) -> Result<Response<Bytes>, Error> {
-    let allowed = match call.endpoint {
-        TokenEndpoint::Classic => matches!(call.head.method, Method::GET | Method::POST),
-        TokenEndpoint::Stable => call.head.method == Method::POST,
-    };
-    if !allowed {
-        return Err(Error::Method);
+    match (call.endpoint, &call.head.method) {
+        (TokenEndpoint::Classic, &Method::GET | &Method::POST) | (TokenEndpoint::Stable, &Method::POST) => {}
+        (TokenEndpoint::Classic, _) => return Err(Error::Method("GET, POST")),
+        (TokenEndpoint::Stable, _) => return Err(Error::Method("POST")),
     }
     let sent = stable_request(call.body);
     let appids = values(call.query.unwrap_or_default(), "appid").map(Into::into).chain(sent.appid.clone());

@@ -30,7 +30,7 @@ pub use reply::ReplyBody;
 pub use route::{Account, Accounts};
 
 use crate::config::TokenEndpoint;
-use crate::secret::ExposeSecret;
+use crate::secret::{ExposeSecret, SecretString};
 use crate::token::{Remedy, Token};
 use crate::upstream::{SendError, Upstream};
 use crate::wechat::SecretName;
@@ -170,7 +170,7 @@ impl Gateway {
     ) -> Result<Response<ReplyBody>, Error> {
         let token = account.token.usable(self.token_wait).await.map_err(Error::NoToken)?;
         let judged = self.try_token(call, account, secret, &token).await?;
-        let secrets = [token.value(), &account.secret];
+        let secrets = secrets_of(account, &token);
         let Verdict::Rejected(errcode) = judged.verdict else { return Ok(reply(judged, &secrets, permit)) };
         let generation = token.generation();
         tracing::debug!(account = account.name, path = call.path, errcode, generation, "WeChat refused the token");
@@ -185,10 +185,10 @@ impl Gateway {
                 return Ok(marked(Retry::Failed, reply(judged, &secrets, permit)));
             }
         };
-        let secrets = [fresh.value(), &account.secret];
+        let fresh_secrets = secrets_of(account, &fresh);
         match self.try_token(call, account, secret, &fresh).await {
             Ok(second) if second.verdict == Verdict::Accepted => {
-                Ok(marked(Retry::Healed, reply(second, &secrets, permit)))
+                Ok(marked(Retry::Healed, reply(second, &fresh_secrets, permit)))
             }
             Ok(second) => {
                 let (path, generation) = (call.path, fresh.generation());
@@ -198,7 +198,7 @@ impl Gateway {
                     generation,
                     "WeChat did not take the request a second time"
                 );
-                Ok(marked(Retry::Failed, reply(second, &secrets, permit)))
+                Ok(marked(Retry::Failed, reply(second, &fresh_secrets, permit)))
             }
             // Never sent: WeChat's refusal is its last word.
             Err(Error::Upstream(SendError::Connect(error))) => {
@@ -273,6 +273,11 @@ impl Gateway {
         };
         Ok(self.upstream.send(call.head.method.is_idempotent(), request).await?)
     }
+}
+
+/// What an answer's fields must not tell, also in the form in which it stood in the query.
+fn secrets_of<'a>(account: &'a Account, token: &'a Token) -> [&'a SecretString; 4] {
+    [token.value(), token.in_query(), &account.secret, &account.secret_in_query]
 }
 
 /// The one true pair, as it stands in the query.

@@ -49,14 +49,18 @@ pub(super) fn reply(judged: Judged, secrets: &[&SecretString], permit: Permit) -
     if !secrets.is_empty() {
         hide(&mut head.headers, secrets);
     }
-    let body =
-        ReplyBody { held: judged.held.filter(|held| !held.is_empty()), rest: judged.rest, _permit: Some(permit) };
+    let body = ReplyBody {
+        held: judged.held.filter(|held| !held.is_empty()),
+        rest: judged.rest,
+        flushed: false,
+        _permit: Some(permit),
+    };
     Response::from_parts(head, body)
 }
 
 /// The gateway's own answer.
 pub(super) fn own(answer: Response<Bytes>) -> Response<ReplyBody> {
-    answer.map(|bytes| ReplyBody { held: Some(bytes), rest: Rest::Nothing, _permit: None })
+    answer.map(|bytes| ReplyBody { held: Some(bytes), rest: Rest::Nothing, flushed: false, _permit: None })
 }
 
 /// The gateway's own answer to a request that it cannot serve.
@@ -119,6 +123,8 @@ fn without_credentials(text: &str) -> Option<String> {
 pub struct ReplyBody {
     held: Option<Bytes>,
     rest: Rest,
+    /// Whether hyper had a turn to send the head and what was held, before an answer that broke off ends.
+    flushed: bool,
     _permit: Option<Permit>,
 }
 
@@ -129,6 +135,12 @@ impl Body for ReplyBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(held) = self.held.take() {
             return Poll::Ready(Some(Ok(Frame::data(held))));
+        }
+        // hyper throws away what it has not sent when a body fails, and a caller that gets nothing at all may take its
+        // connection for a dead one and send the request again.
+        if matches!(self.rest, Rest::Broken(_)) && !std::mem::replace(&mut self.flushed, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         let outcome = match &mut self.rest {
             Rest::Nothing => return Poll::Ready(None),

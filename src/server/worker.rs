@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinError, JoinSet, LocalSet};
+use tokio::task::{JoinError, JoinSet};
 
 use super::connection::{Accepted, serve};
 use super::stage::{Follower, Stage};
@@ -58,12 +59,12 @@ impl Worker {
         let (finish, finished) = oneshot::channel();
         let counter = Arc::clone(&load);
         thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+            let runtime = match runtime {
                 Ok(runtime) => runtime,
                 Err(error) => return drop(ready.send(Err(error))),
             };
-            let local = LocalSet::new();
-            local.block_on(&runtime, async {
+            runtime.block_on(async {
                 match handler() {
                     Ok(handler) => {
                         let _ = ready.send(Ok(()));
@@ -72,7 +73,6 @@ impl Worker {
                     Err(error) => drop(ready.send(Err(io::Error::other(error)))),
                 }
             });
-            drop(local);
             // File work and name resolution that nobody waits for any more must not hold the stop up.
             runtime.shutdown_background();
             let _ = finish.send(());

@@ -8,5 +8,26 @@
 )]
 #![allow(unreachable_pub, reason = "the modules here have no outside")]
 
+mod connections;
+mod credentials;
+mod deadlines;
+mod draining;
+mod errors;
+mod forward_proxy;
+mod healing;
+mod hiding;
+mod judging;
+mod limits;
+mod loops;
+mod process;
+mod resources;
+mod rewriting;
+mod routing;
+mod signals;
 mod smoke;
 mod support;
+mod tls;
+mod token_endpoint;
+mod try_out;
+mod two_accounts;
+mod upstream;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -37,6 +38,11 @@ impl Gateway {
     /// In front of `wechat`, with one listener on a free port, one account, and `more` keys.
     pub async fn start(wechat: &Sandbox, more: &str) -> Self {
         Self::with_accounts(wechat, &format!("{}{more}", account())).await
+    }
+
+    /// In front of `wechat`, with one account, under top-level `keys` such as `server.requests = 1`.
+    pub async fn with(wechat: &Sandbox, keys: &str) -> Self {
+        Self::with_accounts(wechat, &format!("{keys}\n{}", account())).await
     }
 
     /// In front of `wechat`, with one listener on a free port, and `keys`, which name the accounts. Top-level keys such
@@ -98,6 +104,12 @@ impl Drop for Gateway {
 
 /// A configuration with defaults fit for a test, under `keys`.
 pub fn config(base_url: &str, keys: &str) -> Config {
+    let text = config_text(base_url, keys);
+    parse(&text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}\nin:\n{text}")).config
+}
+
+/// The same as an operator would write it.
+pub fn config_text(base_url: &str, keys: &str) -> String {
     let mut text = format!("upstream.base_url = '{base_url}'\nserver.workers = 2\n");
     for (section, default) in [("listen", "listen.address = '127.0.0.1:0'\n"), ("admin", "admin.address = 'off'\n")] {
         let mentioned = [format!("{section}.address"), format!("[{section}]"), format!("[[{section}]]")];
@@ -106,7 +118,15 @@ pub fn config(base_url: &str, keys: &str) -> Config {
         }
     }
     text.push_str(keys);
-    parse(&text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}\nin:\n{text}")).config
+    text
+}
+
+/// An address at which nobody listens, for as long as the socket is kept.
+pub fn nobody() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
 }
 
 /// The outcome of `future`, which must not take for ever.
@@ -131,7 +151,12 @@ pub struct Reply {
 
 impl Caller {
     pub async fn connect(address: SocketAddr) -> Self {
-        Self { stream: within(TcpStream::connect(address)).await.unwrap(), received: Vec::new() }
+        Self::over(within(TcpStream::connect(address)).await.unwrap())
+    }
+
+    /// On a connection that is there already.
+    pub fn over(stream: TcpStream) -> Self {
+        Self { stream, received: Vec::new() }
     }
 
     /// Writes these very bytes.

@@ -33,7 +33,7 @@ impl Rules {
     pub(in crate::gateway) fn admit(&self, head: &Parts) -> Result<(), Error> {
         // CONNECT would make a tunnel, TRACE would show the token to the caller.
         if head.method == Method::CONNECT || head.method == Method::TRACE {
-            return Err(Error::Method);
+            return Err(Error::Method("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"));
         }
         if !head.uri.path().starts_with('/') {
             return Err(Error::Target);
@@ -204,12 +204,12 @@ mod tests {
     fn tunnels_traces_and_odd_targets_are_refused() {
         let rules = rules();
         for (method, target, expected) in [
-            ("CONNECT", "api.weixin.qq.com:443", "Err(Method)"),
-            ("TRACE", "/p", "Err(Method)"),
+            ("CONNECT", "api.weixin.qq.com:443", "Err(Method("),
+            ("TRACE", "/p", "Err(Method("),
             ("OPTIONS", "*", "Err(Target)"),
         ] {
             let refused = rules.admit(&parts(method, target, &[("host", "localhost")]));
-            assert_eq!(format!("{refused:?}"), expected, "{method}");
+            assert!(format!("{refused:?}").starts_with(expected), "{method}: {refused:?}");
         }
     }
 

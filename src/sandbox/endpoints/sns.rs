@@ -15,7 +15,7 @@ const OPENID: &str = "oSandboxEndUser0000000000001";
 
 /// `GET /sns/jscode2session`
 pub(super) fn code_to_session(world: &World, call: &Call) -> Answer {
-    if let Err(answer) = with_secret_and_code(world, call, "js_code") {
+    if let Err(answer) = with_secret_and_code(world, call, "secret", "js_code") {
         return answer;
     }
     Answer::json_as_text(&json!({"session_key": "c2FuZGJveHNlc3Npb25rZQ==", "openid": OPENID}))
@@ -23,7 +23,7 @@ pub(super) fn code_to_session(world: &World, call: &Call) -> Answer {
 
 /// `GET /sns/oauth2/access_token`
 pub(super) fn code_to_user_token(world: &World, call: &Call) -> Answer {
-    with_secret_and_code(world, call, "code").err().unwrap_or_else(user_token)
+    with_secret_and_code(world, call, "secret", "code").err().unwrap_or_else(user_token)
 }
 
 /// `GET /sns/oauth2/refresh_token`: takes an appid and neither secret nor token.
@@ -51,15 +51,15 @@ pub(super) fn auth(call: &Call) -> Answer {
     with_user_token(call).err().unwrap_or_else(Answer::ok)
 }
 
-/// `GET /donut/code2verifyinfo`: wants the AppSecret besides the account's token.
+/// `GET /donut/code2verifyinfo`: wants the AppSecret, as `appsecret`, besides the account's token.
 pub(super) fn verify_info(world: &World, call: &Call) -> Answer {
-    with_secret_and_code(world, call, "code")
+    with_secret_and_code(world, call, "appsecret", "code")
         .err()
         .unwrap_or_else(|| Answer::json(&json!({"errcode": 0, "errmsg": "ok", "verify_info": {"openid": OPENID}})))
 }
 
-fn with_secret_and_code(world: &World, call: &Call, code: &str) -> Result<(), Answer> {
-    world.check_secret(call.parameter("appid"), call.parameter("secret"), call.from)?;
+fn with_secret_and_code(world: &World, call: &Call, secret: &str, code: &str) -> Result<(), Answer> {
+    world.check_secret(call.parameter("appid"), call.parameter(secret), call.from)?;
     match call.parameter(code) {
         None | Some("") => Err(Answer::error(41008)),
         Some(code) if code.starts_with("bad") => Err(Answer::error(40029)),

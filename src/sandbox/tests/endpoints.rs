@@ -93,7 +93,8 @@ async fn calls_with_the_secret_take_no_token() {
     assert_eq!(wechat.get(&format!("/sns/jscode2session?{pair}")).await.errcode(), Some(41008));
     let guess = pair.replace(DEFAULT_SECRET, "guess");
     assert_eq!(wechat.get(&format!("/sns/jscode2session?{guess}&js_code=c0de")).await.errcode(), Some(40125));
-    let clear = format!("/cgi-bin/clear_quota/v2?{}", pair.replace("secret=5a", "appsecret=5a"));
+    let pair = pair.replace("secret=5a", "appsecret=5a");
+    let clear = format!("/cgi-bin/clear_quota/v2?{pair}");
     assert_eq!(wechat.post(&clear, "").await.errcode(), Some(0));
     let verify = format!("/donut/code2verifyinfo?{pair}&code=c0de");
     assert_eq!(wechat.get(&verify).await.errcode(), Some(41001));
