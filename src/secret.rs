@@ -20,15 +20,14 @@ pub fn in_query(secret: &SecretString) -> SecretString {
 pub const REDACTED: &str = "[redacted]";
 
 /// Text that somebody else wrote (WeChat's `errmsg`, a library's error), made fit for a log line or
-/// an answer: every one of `secrets` replaced, control characters blanked, at most 300 characters.
+/// an answer: every one of `secrets` replaced, also as it stands in a query; control characters blanked; at most 300
+/// characters.
 pub fn scrub(text: &str, secrets: &[&SecretString]) -> String {
     const LIMIT: usize = 300;
     let mut clean = text.to_owned();
-    for secret in secrets {
-        let secret = secret.expose_secret();
-        if !secret.is_empty() {
-            clean = clean.replace(secret, REDACTED);
-        }
+    for secret in secrets.iter().filter(|secret| !secret.expose_secret().is_empty()) {
+        clean = clean.replace(secret.expose_secret(), REDACTED);
+        clean = clean.replace(in_query(secret).expose_secret(), REDACTED);
     }
     let mut characters = clean.chars();
     let mut short: String = characters.by_ref().take(LIMIT).map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -60,6 +59,12 @@ mod tests {
         let clean = scrub(&text, &[&secret]);
         assert!(clean.starts_with("url was ?secret=[redacted]  xxx"), "{clean}");
         assert_eq!(clean.chars().count(), 301);
+    }
+
+    #[test]
+    fn a_secret_is_scrubbed_in_the_form_that_it_has_in_a_query_too() {
+        let clean = scrub("?secret=a%2Fb%2Bc&x=a/b+c", &[&"a/b+c".into()]);
+        assert_eq!(clean, "?secret=[redacted]&x=[redacted]");
     }
 
     #[test]

@@ -21,11 +21,11 @@ use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response, Uri};
 
-pub use admit::{Caller, CallerSettings, Callers, Method as AdmitMethod, PathList, Peer, Rate, Rules, SecretId};
+pub use admit::{Caller, CallerSettings, Callers, Method as AdmitMethod, PathList, Peer, Rate, Rules};
 pub use body::{Limits as BodyLimits, MemoryBudget, Outgoing};
 pub use error::{Error, Kind};
 pub use in_flight::InFlight;
-pub use placeholder::{Claims, Placeholder, PlaceholderKey};
+pub use placeholder::{Claims, Placeholder, PlaceholderKey, SecretId};
 pub use reply::ReplyBody;
 pub use route::{Account, Accounts};
 

@@ -16,7 +16,6 @@ use std::fmt;
 use aws_lc_rs::{hkdf, hmac};
 use data_encoding::BASE64URL_NOPAD;
 
-use super::admit::SecretId;
 use crate::secret::{ExposeSecret, SecretString};
 
 /// Every placeholder begins so, and no token of WeChat's does (`92_…`, WECHAT.md §1).
@@ -67,6 +66,9 @@ impl fmt::Debug for PlaceholderKey {
         f.write_str("PlaceholderKey")
     }
 }
+
+/// The first bytes of a virtual secret's hash: which of a caller's secrets was used, and nothing about it.
+pub type SecretId = [u8; 8];
 
 /// What a placeholder says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

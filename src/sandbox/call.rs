@@ -11,9 +11,8 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Uri};
 
-use super::endpoints;
 use super::journal::Seen;
-use super::media::Room;
+use super::media::{Room, UPLOAD};
 use super::query;
 use super::world::World;
 
@@ -47,7 +46,7 @@ impl Call {
     pub(super) async fn receive(world: &World, origin: Origin, request: Request<Incoming>) -> Result<Self, BrokenOff> {
         let (head, body) = request.into_parts();
         let target = target(&head.uri);
-        let room = match head.uri.path() == endpoints::UPLOAD {
+        let room = match head.uri.path() == UPLOAD {
             true => content_length(&head.headers).and_then(|length| world.media().reserve(length)),
             false => None,
         };

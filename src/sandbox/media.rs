@@ -7,6 +7,8 @@ use bytes::Bytes;
 use hyper::header::HeaderValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// The path whose bodies are kept whole.
+pub(super) const UPLOAD: &str = "/cgi-bin/media/upload";
 /// The unit of the bound, in bytes: a semaphore counts in 32 bits.
 const UNIT: u64 = 1024;
 

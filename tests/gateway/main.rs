@@ -17,6 +17,7 @@ mod forward_proxy;
 mod healing;
 mod hiding;
 mod judging;
+mod leaks;
 mod limits;
 mod loops;
 mod process;

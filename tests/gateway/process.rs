@@ -114,7 +114,7 @@ impl Drop for Program {
 }
 
 /// The address in a line of the log, in either of its formats.
-fn address_in(line: &str) -> SocketAddr {
+pub fn address_in(line: &str) -> SocketAddr {
     let (_, rest) = line.rsplit_once("127.0.0.1:").unwrap();
     let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
     ([127, 0, 0, 1], port.parse().unwrap()).into()

@@ -12,7 +12,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion};
 use wxgate::sandbox::{Sandbox, Settings};
 
-use crate::support::{Gateway, account};
+use crate::support::{Caller, Gateway, account};
 
 const PATH: &str = "/cgi-bin/user/info?openid=o6";
 /// A call that takes no token of the account's, so that it goes upstream without one.
@@ -57,7 +57,7 @@ impl Authority {
 
 async fn gateway(wechat: &Sandbox, name: &str, keys: &str) -> Gateway {
     let base_url = format!("https://{name}:{}", wechat.address().port());
-    Gateway::at(&base_url, &format!("{keys}{}", account())).await
+    Gateway::at(&base_url, &format!("admin.address = '127.0.0.1:0'\n{keys}{}", account())).await
 }
 
 #[tokio::test]
@@ -122,6 +122,10 @@ async fn assert_refused(wechat: &Sandbox, gateway: &Gateway, reason: &str) {
     assert!(reply.text().contains(reason), "{}", reply.text());
     let reply = gateway.get(WITHOUT_TOKEN).await;
     assert_eq!((reply.status, reply.error()), (502, Some("upstream_unreachable")));
+    let mut operator = Caller::connect(gateway.admin.unwrap()).await;
+    operator.request("GET", "/readyz", &[], b"").await;
+    let readiness = operator.reply().await;
+    assert!(readiness.status == 503 && readiness.text().contains(reason), "{}", readiness.text());
     assert_eq!(wechat.world().journal().total(), 0);
 }
 

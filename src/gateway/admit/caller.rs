@@ -13,9 +13,7 @@ use ipnet::IpNet;
 
 use super::paths::{Judgement, PathList};
 use crate::gateway::error::Error;
-
-/// The first bytes of a virtual secret's hash: which of a caller's secrets was used, and nothing about it.
-pub type SecretId = [u8; 8];
+use crate::gateway::placeholder::SecretId;
 
 /// One way in which a listener lets callers show who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::header::{self, HeaderMap};
 
-use super::caller::{Caller, Callers, Method, SecretId};
+use super::caller::{Caller, Callers, Method};
 use crate::gateway::error::Error;
-use crate::gateway::placeholder::Claims;
+use crate::gateway::placeholder::{Claims, SecretId};
 
 /// A placeholder is refused after this long where callers are demanded: the 7,200 s that its caller was told, and five
 /// minutes for those that are slow.

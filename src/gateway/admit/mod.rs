@@ -5,7 +5,7 @@ mod form;
 mod identify;
 mod paths;
 
-pub use caller::{Caller, CallerSettings, Callers, Method, Rate, SecretId};
+pub use caller::{Caller, CallerSettings, Callers, Method, Rate};
 pub use form::Rules;
 pub use identify::Peer;
 pub(super) use identify::{Identified, Shown, identify};

@@ -13,11 +13,9 @@ use hyper::{Method, StatusCode};
 use super::answer::Answer;
 use super::call::Call;
 use super::ledger::Judgement;
+use super::media::UPLOAD;
 use super::token_endpoints;
 use super::world::World;
-
-/// The path whose bodies are kept whole.
-pub(super) const UPLOAD: &str = "/cgi-bin/media/upload";
 
 /// WeChat's answer to a call when no fault changes it.
 pub(super) fn answer(world: &World, call: Call) -> Answer {
