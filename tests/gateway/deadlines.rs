@@ -110,14 +110,17 @@ async fn first_byte_timeout_counts_from_the_end_of_the_request() {
 #[tokio::test]
 async fn idle_body_timeout_breaks_the_answer_off() {
     let wechat = sandbox().await;
-    // One that streams, and one that is held back to be judged.
-    wechat.world().faults().add(Fault::at("/cgi-bin/user/get").pace(100_000, FOR_EVER));
-    wechat.world().faults().add(Fault::at("/cgi-bin/user/info").pace(20, FOR_EVER));
     let gateway = Gateway::with(&wechat, "upstream.idle_body_timeout = '50ms'").await;
-    for target in ["/cgi-bin/user/get", "/cgi-bin/user/info?openid=o6"] {
-        let mut caller = gateway.connect().await;
-        caller.request("GET", target, &[], b"").await;
-        assert!(caller.try_reply_to("GET").await.is_none(), "{target}");
+    // One that streams, and one that is held back to be judged.
+    for (target, bytes) in [("/cgi-bin/user/get", 100_000), ("/cgi-bin/user/info?openid=o6", 20)] {
+        let path = target.split('?').next().unwrap();
+        let silent = Fault::at(path).pace(bytes, FOR_EVER);
+        for fault in [silent.clone(), silent.chunked()] {
+            wechat.world().faults().add(fault.clone().times(1));
+            let mut caller = gateway.connect().await;
+            caller.request("GET", target, &[], b"").await;
+            assert!(caller.try_reply_to("GET").await.is_none(), "{fault:?}");
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memmem};
 use percent_encoding::percent_decode_str;
 
 /// A parameter to add: a name and a value, both as they are to stand in the query.
@@ -34,8 +33,7 @@ pub(crate) fn target(path: &str, query: Option<&str>, removed: &[&str], added: &
 
 /// The percent-decoded values of every parameter of this name, in their order.
 pub(crate) fn values<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
-    let parameters = may_name(query, &[name]).then(|| query.split('&'));
-    parameters.into_iter().flatten().filter(move |parameter| is_named(parameter, name)).map(|parameter| {
+    query.split('&').filter(move |parameter| is_named(parameter, name)).map(|parameter| {
         let value = parameter.split_once('=').map_or("", |(_, value)| value);
         percent_decode_str(value).decode_utf8_lossy()
     })
@@ -43,7 +41,7 @@ pub(crate) fn values<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = 
 
 fn without<'a>(query: &'a str, removed: &[&str]) -> Cow<'a, str> {
     let is_removed = |parameter: &str| removed.iter().any(|name| is_named(parameter, name));
-    if !may_name(query, removed) || !query.split('&').any(is_removed) {
+    if !query.split('&').any(is_removed) {
         return Cow::Borrowed(query);
     }
     let mut kept = String::with_capacity(query.len());
@@ -56,12 +54,6 @@ fn without<'a>(query: &'a str, removed: &[&str]) -> Cow<'a, str> {
         first = false;
     }
     Cow::Owned(kept)
-}
-
-/// A quick look at the whole query, which in most requests spares the walk through it.
-fn may_name(query: &str, names: &[&str]) -> bool {
-    let bytes = query.as_bytes();
-    memchr(b'%', bytes).is_some() || names.iter().any(|name| memmem::find(bytes, name.as_bytes()).is_some())
 }
 
 fn is_named(parameter: &str, name: &str) -> bool {
