@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 
 use crate::token::Unavailable;
@@ -195,9 +196,15 @@ impl Error {
         }
     }
 
-    /// Whether the operator should see it without asking: what is not the caller's doing.
-    pub fn concerns_operator(&self) -> bool {
-        matches!(self, Self::Spool(_) | Self::TooBusy | Self::NoToken(_) | Self::Upstream(_))
+    /// Says it once, with the path only: the query may hold secrets that are not ours to know. What is the caller's own
+    /// doing is for whoever looks closely.
+    pub(super) fn log(&self, head: &Parts) {
+        let (method, path, kind) = (&head.method, head.uri.path(), self.kind());
+        if matches!(self, Self::Spool(_) | Self::TooBusy | Self::NoToken(_) | Self::Upstream(_)) {
+            tracing::warn!(%method, path, ?kind, "{self}");
+        } else {
+            tracing::debug!(%method, path, ?kind, "{self}");
+        }
     }
 
     /// The answer for the caller.

@@ -2,15 +2,15 @@
 
 use wxgate::sandbox::{DEFAULT_APPID, DEFAULT_SECRET, Fault, Sandbox};
 
-use crate::support::{Gateway, Reply, sandbox};
+use crate::support::{Gateway, Reply, last_call, sandbox};
 use crate::two_accounts::{SHOP, both, sandbox_of_two};
 
 /// The shop's secret as it stands in a query.
 const SHOP_SECRET_IN_QUERY: &str = "shop%26secret%3D%2B%2F%2541";
 
-/// The target of WeChat's last request.
+/// The target of the last request that WeChat saw.
 fn target(wechat: &Sandbox) -> String {
-    wechat.world().journal().last().unwrap().target.clone()
+    last_call(wechat).target.clone()
 }
 
 fn errcode(reply: &Reply) -> i64 {

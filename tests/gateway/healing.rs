@@ -5,7 +5,7 @@ use hyper::header::HeaderValue;
 use tokio::task::JoinSet;
 use wxgate::sandbox::{DEFAULT_APPID, Fault, Fetches, Gate, HangUp, Sandbox};
 
-use crate::support::{Caller, Gateway, Reply, account, sandbox, within};
+use crate::support::{Caller, Gateway, Reply, sandbox, within};
 
 const INFO: &str = "/cgi-bin/user/info";
 const SEND: &str = "/cgi-bin/message/custom/send";
@@ -170,8 +170,8 @@ async fn a_thousand_requests_whose_token_was_just_killed_cost_one_fetch_and_all_
     // Each request has two connections, and both ends of each are in this process.
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
     let wechat = sandbox().await;
-    let keys = format!("token.wait_timeout = '20s'\nupstream.connect_timeout = '20s'\n{}", account());
-    let gateway = Gateway::with_accounts(&wechat, &keys).await;
+    let keys = "token.wait_timeout = '20s'\nupstream.connect_timeout = '20s'";
+    let gateway = Gateway::with(&wechat, keys).await;
     assert_eq!(gateway.get("/warm-up").await.status, 200);
     let before = fetches(&wechat);
     let gate = Gate::new();

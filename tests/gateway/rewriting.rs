@@ -1,19 +1,12 @@
 //! What WeChat gets of a request: one token, and else every byte as the caller sent it, less what ends at this hop.
 
-use std::sync::Arc;
-
 use aws_lc_rs::digest::{SHA256, digest};
 use hyper::header::HeaderName;
-use wxgate::sandbox::{DEFAULT_APPID, Fault, Kind, Sandbox, Seen};
+use wxgate::sandbox::{DEFAULT_APPID, Fault, Kind, Seen};
 
-use crate::support::{Gateway, sandbox};
+use crate::support::{Gateway, last_call, sandbox};
 
 const SEND: &str = "/cgi-bin/message/custom/send";
-
-/// What WeChat saw last.
-fn last(wechat: &Sandbox) -> Arc<Seen> {
-    wechat.world().journal().last().unwrap()
-}
 
 fn field(seen: &Seen, name: &str) -> Vec<String> {
     let name: HeaderName = name.parse().unwrap();
@@ -52,7 +45,7 @@ async fn the_query_stays_byte_for_byte_and_carries_exactly_one_token() {
         ("?access_token2=x&my_access_token=y&ACCESS_TOKEN=z", "access_token2=x&my_access_token=y&ACCESS_TOKEN=z&"),
     ] {
         assert_eq!(gateway.get(&format!("/x{sent}")).await.json()["errcode"], 0, "{sent}");
-        assert_eq!(last(&wechat).target, format!("/x?{kept}access_token={token}"), "{sent}");
+        assert_eq!(last_call(&wechat).target, format!("/x?{kept}access_token={token}"), "{sent}");
     }
 }
 
@@ -82,7 +75,7 @@ async fn fields_for_this_hop_end_here_and_all_others_go_on() {
         ("X-Repeated", "two, three"),
     ];
     gateway.request("POST", SEND, &sent, br#"{"touser":"o6"}"#).await;
-    let seen = last(&wechat);
+    let seen = last_call(&wechat);
     let mut names: Vec<&str> = seen.headers.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     let expected = [
@@ -125,7 +118,7 @@ async fn a_caller_that_expects_100_continue_is_served_and_wechat_hears_nothing_o
     assert_eq!(caller.until(b"\r\n\r\n").await.unwrap(), b"HTTP/1.1 100 Continue\r\n\r\n");
     caller.write(r#"{"touser":"o6"}"#).await;
     assert_eq!(caller.reply().await.json()["errcode"], 0);
-    assert!(field(&last(&wechat), "expect").is_empty());
+    assert!(field(&last_call(&wechat), "expect").is_empty());
 }
 
 #[tokio::test]
@@ -140,7 +133,7 @@ async fn a_chunked_body_arrives_with_its_length() {
         caller.request("POST", "/x", &[("Transfer-Encoding", "chunked")], b"").await;
         caller.write(chunks).await;
         assert_eq!(caller.reply().await.json()["errcode"], 0);
-        let seen = last(&wechat);
+        let seen = last_call(&wechat);
         assert_eq!(seen.body.as_deref(), Some(body));
         assert_eq!(field(&seen, "content-length"), [body.len().to_string()]);
         assert!(field(&seen, "transfer-encoding").is_empty() && field(&seen, "x-trailer").is_empty());
@@ -155,12 +148,12 @@ async fn a_request_without_a_body_states_a_length_where_its_method_expects_one()
         [("POST", &["0"][..]), ("PUT", &["0"]), ("PATCH", &["0"]), ("GET", &[]), ("DELETE", &[]), ("OPTIONS", &[])]
     {
         assert_eq!(gateway.request(method, "/x", &[], b"").await.status, 200, "{method}");
-        let seen = last(&wechat);
+        let seen = last_call(&wechat);
         assert_eq!((seen.method.as_str(), field(&seen, "content-length").as_slice()), (method, &own(length)[..]));
         assert!(field(&seen, "transfer-encoding").is_empty(), "{method}");
     }
     assert_eq!(gateway.request("GET", "/x", &[], b"{}").await.status, 200);
-    assert_eq!(last(&wechat).body.as_deref(), Some(&b"{}"[..]), "a GET may have a body");
+    assert_eq!(last_call(&wechat).body.as_deref(), Some(&b"{}"[..]), "a GET may have a body");
 }
 
 fn own(texts: &[&str]) -> Vec<String> {
@@ -170,11 +163,11 @@ fn own(texts: &[&str]) -> Vec<String> {
 #[tokio::test]
 async fn a_body_arrives_as_it_was_whether_it_stays_in_memory_or_goes_through_a_file() {
     let wechat = sandbox().await;
-    let gateway = Gateway::start(&wechat, "[body]\nmemory = '16KiB'\n").await;
+    let gateway = Gateway::with(&wechat, "body.memory = '16KiB'").await;
     for length in [1, 16 * 1024, 16 * 1024 + 1, 256 * 1024, 1_234_567] {
         let body = bytes(length);
         assert_eq!(gateway.request("POST", "/x", &[], &body).await.status, 200, "{length}");
-        let seen = last(&wechat);
+        let seen = last_call(&wechat);
         assert_eq!((seen.body_length, &seen.body_sha256[..]), (length as u64, &sha256(&body)[..]), "{length}");
         assert_eq!(field(&seen, "content-length"), [length.to_string()]);
     }
@@ -183,7 +176,7 @@ async fn a_body_arrives_as_it_was_whether_it_stays_in_memory_or_goes_through_a_f
 #[tokio::test]
 async fn a_chunked_body_that_goes_through_a_file_arrives_as_it_was() {
     let wechat = sandbox().await;
-    let gateway = Gateway::start(&wechat, "[body]\nmemory = '16KiB'\n").await;
+    let gateway = Gateway::with(&wechat, "body.memory = '16KiB'").await;
     let body = bytes(700_000);
     let mut caller = gateway.connect().await;
     caller.request("POST", "/x", &[("Transfer-Encoding", "chunked")], b"").await;
@@ -192,6 +185,6 @@ async fn a_chunked_body_that_goes_through_a_file_arrives_as_it_was() {
     }
     caller.write("0\r\n\r\n").await;
     assert_eq!(caller.reply().await.status, 200);
-    let seen = last(&wechat);
+    let seen = last_call(&wechat);
     assert_eq!((seen.body_length, &seen.body_sha256[..]), (700_000, &sha256(&body)[..]));
 }

@@ -1,20 +1,13 @@
 //! Which account a request is for, and where it goes: by its selectors, and by nothing else that it says.
 
-use std::sync::Arc;
+use wxgate::sandbox::DEFAULT_APPID;
 
-use wxgate::sandbox::{DEFAULT_APPID, Sandbox, Seen};
-
-use crate::support::{Caller, Gateway, Reply, account, sandbox};
+use crate::support::{Caller, Gateway, Reply, calls, last_call, sandbox};
 use crate::two_accounts::{SHOP, appid_of, both, sandbox_of_two};
 
 const INFO: &str = "/cgi-bin/user/info?openid=o6";
 
 type Fields = &'static [(&'static str, &'static str)];
-
-/// What WeChat saw last.
-fn last(wechat: &Sandbox) -> Arc<Seen> {
-    wechat.world().journal().last().unwrap()
-}
 
 /// The placeholder that the gateway hands out for an account.
 async fn placeholder(gateway: &Gateway, appid: &str) -> String {
@@ -48,7 +41,7 @@ async fn each_selector_finds_its_account_and_without_one_the_default_serves() {
     for (target, fields, appid) in cases {
         let reply = gateway.request("GET", target, fields, b"").await;
         assert_eq!(reply.status, 200, "{target} {fields:?}: {reply:?}");
-        let seen = last(&wechat);
+        let seen = last_call(&wechat);
         assert_eq!((appid_of(&wechat, &seen).as_str(), seen.path()), (appid, "/cgi-bin/user/info"), "{target}");
     }
 }
@@ -74,7 +67,7 @@ async fn a_selector_that_names_nothing_is_404_and_never_the_next_one() {
         let reply = gateway.request("GET", target, fields, b"").await;
         assert_eq!(refused(&reply), (404, Some("no_account")), "{target} {fields:?}");
     }
-    assert!(wechat.world().journal().requests().is_empty());
+    assert!(calls(&wechat).is_empty());
 }
 
 #[tokio::test]
@@ -105,7 +98,7 @@ async fn among_several_accounts_without_a_default_a_request_must_select() {
     let gateway = Gateway::with_accounts(&wechat, &both()).await;
     assert_eq!(refused(&gateway.get(INFO).await), (404, Some("no_account")));
     assert_eq!(gateway.get(&format!("/@shop{INFO}")).await.status, 200);
-    assert_eq!(appid_of(&wechat, &last(&wechat)), SHOP);
+    assert_eq!(appid_of(&wechat, &last_call(&wechat)), SHOP);
 }
 
 #[tokio::test]
@@ -118,7 +111,7 @@ async fn each_listener_speaks_for_its_own_account() {
         let mut caller = Caller::connect(gateway.addresses[listener]).await;
         caller.request("GET", INFO, &[], b"").await;
         assert_eq!(caller.reply().await.status, 200);
-        assert_eq!(appid_of(&wechat, &last(&wechat)), appid);
+        assert_eq!(appid_of(&wechat, &last_call(&wechat)), appid);
     }
     assert_eq!(gateway.get(&format!("/@main{INFO}")).await.status, 200, "it agrees with the listener");
     assert_eq!(refused(&gateway.get(&format!("/@shop{INFO}")).await), (400, Some("selectors_disagree")));
@@ -179,14 +172,14 @@ async fn an_unknown_path_goes_on_as_it_was_written() {
         "/",
     ] {
         assert_eq!(gateway.get(path).await.status, 200, "{path}");
-        assert_eq!(last(&wechat).path(), path);
+        assert_eq!(last_call(&wechat).path(), path);
     }
 }
 
 #[tokio::test]
 async fn browsers_and_rebound_names_are_turned_away_before_wechat_sees_them() {
     let wechat = sandbox().await;
-    let gateway = Gateway::with_accounts(&wechat, &format!("listen.hosts = ['gateway.internal']\n{}", account())).await;
+    let gateway = Gateway::with(&wechat, "listen.hosts = ['gateway.internal']").await;
     gateway.get(INFO).await;
     wechat.world().journal().clear();
     for (field, expected) in [
@@ -197,7 +190,7 @@ async fn browsers_and_rebound_names_are_turned_away_before_wechat_sees_them() {
         assert_eq!(refused(&gateway.request("GET", INFO, &[field], b"").await), expected, "{field:?}");
     }
     assert_eq!(refused(&gateway.get("http://evil.example/cgi-bin/user/info").await), (421, Some("misdirected")));
-    assert!(wechat.world().journal().requests().is_empty());
+    assert!(calls(&wechat).is_empty());
     for field in [("Sec-Fetch-Site", "none"), ("Host", "gateway.internal:8080"), ("Host", "api.weixin.qq.com")] {
         assert_eq!(gateway.request("GET", INFO, &[field], b"").await.status, 200, "{field:?}");
     }
@@ -206,15 +199,14 @@ async fn browsers_and_rebound_names_are_turned_away_before_wechat_sees_them() {
 #[tokio::test]
 async fn neither_host_nor_target_changes_where_a_request_goes() {
     let (wechat, elsewhere) = (sandbox().await, sandbox().await);
-    let keys = format!("listen.browsers = true\n{}", account());
-    let gateway = Gateway::with_accounts(&wechat, &keys).await;
+    let gateway = Gateway::with(&wechat, "listen.browsers = true").await;
     let (there, other) = (wechat.address().to_string(), elsewhere.address().to_string());
     let absolute = [format!("http://{other}{INFO}"), format!("https://{other}{INFO}")];
     for target in [INFO, &absolute[0], &absolute[1]] {
         let fields = [("Host", other.as_str()), ("X-Forwarded-Host", &other), ("Origin", "https://shop.example")];
         let reply = gateway.request("GET", target, &fields, b"").await;
         assert_eq!(reply.json()["openid"], "o6", "{target}: {reply:?}");
-        let seen = last(&wechat);
+        let seen = last_call(&wechat);
         assert_eq!((seen.path(), seen.header(&hyper::header::HOST)), ("/cgi-bin/user/info", vec![there.as_bytes()]));
     }
     assert_eq!(elsewhere.world().journal().connections(), 0);
@@ -223,7 +215,7 @@ async fn neither_host_nor_target_changes_where_a_request_goes() {
 #[tokio::test]
 async fn no_tunnels_are_made() {
     let (wechat, elsewhere) = (sandbox().await, sandbox().await);
-    let gateway = Gateway::with_accounts(&wechat, &format!("listen.browsers = true\n{}", account())).await;
+    let gateway = Gateway::with(&wechat, "listen.browsers = true").await;
     let target = elsewhere.address().to_string();
     let reply = gateway.request("CONNECT", &target, &[("Host", &target)], b"").await;
     assert_eq!(refused(&reply), (405, Some("method_not_allowed")));

@@ -1,6 +1,7 @@
 //! The vocabulary of these tests: a sandbox, a gateway in front of it, and callers that speak raw HTTP/1.1.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -9,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use wxgate::app::{App, AppError};
 use wxgate::config::{Config, Environment, parse};
-use wxgate::sandbox::{DEFAULT_APPID, DEFAULT_SECRET, Sandbox, Settings};
+use wxgate::sandbox::{DEFAULT_APPID, DEFAULT_SECRET, STABLE, Sandbox, Seen, Settings};
 use wxgate::server::{Control, Stage, control};
 
 /// No wait in a test is meant to take this long; one that does fails it.
@@ -23,6 +24,17 @@ pub fn account() -> String {
 /// A sandbox with its default settings.
 pub async fn sandbox() -> Sandbox {
     Sandbox::start(Settings::default()).await.unwrap()
+}
+
+/// What WeChat saw of callers' requests, oldest first: all but the gateway's own token fetches, which come when they
+/// like.
+pub fn calls(wechat: &Sandbox) -> Vec<Arc<Seen>> {
+    wechat.world().journal().requests().into_iter().filter(|seen| seen.path() != STABLE).collect()
+}
+
+/// The newest of [`calls`].
+pub fn last_call(wechat: &Sandbox) -> Arc<Seen> {
+    calls(wechat).pop().unwrap()
 }
 
 /// A running gateway. Dropping it ends it at once.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wxgate::sandbox::{CLASSIC, DEFAULT_APPID, DEFAULT_SECRET, Kind, Rules, STABLE, Sandbox, Settings};
 
-use crate::support::{Gateway, Reply, account, sandbox};
+use crate::support::{Caller, Gateway, Reply, account, last_call, sandbox};
 use crate::two_accounts::{SHOP, appid_of, both, sandbox_of_two};
 
 const INFO: &str = "/cgi-bin/user/info?openid=o6";
@@ -103,7 +103,7 @@ async fn one_base_url_serves_two_accounts_by_their_placeholders() {
     ] {
         let placeholder = token_in(&reply);
         assert_eq!(gateway.get(&format!("{INFO}&access_token={placeholder}")).await.status, 200);
-        let seen = wechat.world().journal().last().unwrap();
+        let seen = last_call(&wechat);
         assert_eq!(appid_of(&wechat, &seen), appid);
         assert!(!seen.target.contains("wxgate_"), "{}", seen.target);
     }
@@ -143,7 +143,7 @@ async fn replicas_and_restarts_agree_on_placeholders() {
 async fn on_demand_the_real_token_is_handed_out_with_what_is_left_of_its_life() {
     let rules = Rules::with_lifetime(Duration::from_secs(1_200));
     let wechat = Sandbox::start(Settings { rules, ..Settings::default() }).await.unwrap();
-    let gateway = Gateway::with_accounts(&wechat, &format!("listen.token_endpoint = 'real'\n{}", account())).await;
+    let gateway = Gateway::with(&wechat, "listen.token_endpoint = 'real'").await;
     for reply in [
         classic(&gateway, &format!("&appid={DEFAULT_APPID}&secret=any")).await,
         stable(&gateway, DEFAULT_APPID, "").await,
@@ -170,7 +170,7 @@ async fn a_listener_may_hand_out_nothing_while_another_does() {
         assert_eq!((reply.status, reply.error()), (403, Some("token_endpoint_refused")));
     }
     assert_eq!(gateway.get(INFO).await.json()["openid"], "o6", "calls need no token");
-    let mut caller = crate::support::Caller::connect(gateway.addresses[1]).await;
+    let mut caller = Caller::connect(gateway.addresses[1]).await;
     caller.request("GET", CLASSIC, &[], b"").await;
     token_in(&caller.reply().await);
     assert_eq!(wechat.world().journal().count(CLASSIC), 0);

@@ -1,0 +1,181 @@
+//! To WeChat and back: the credential goes in, the answer is judged, and a refusal of the token is healed once.
+
+use std::sync::Arc;
+
+use hyper::header;
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, Request, Response, Uri};
+
+use super::Gateway;
+use super::body::{Collected, Outgoing};
+use super::error::Error;
+use super::in_flight::Permit;
+use super::judge::{Judged, Verdict, judge, unjudged};
+use super::reply::{ReplyBody, Retry, refusal, reply};
+use super::rewrite::{self, Pair};
+use super::route::Account;
+use crate::secret::{ExposeSecret, SecretString};
+use crate::token::{Remedy, Token};
+use crate::upstream::{Answer, SendError};
+use crate::wechat::SecretName;
+
+/// A request on its way: its head and body as the caller sent them, and where it goes without the query.
+pub(super) struct Call<'a> {
+    pub(super) head: &'a Parts,
+    pub(super) path: &'a str,
+    pub(super) query: Option<&'a str>,
+    pub(super) body: &'a Collected,
+    /// Its `Authorization` was for us.
+    pub(super) authorization_served: bool,
+    /// Its place among those in flight, which goes on with its answer.
+    pub(super) permit: Permit,
+}
+
+/// What a request needs of its account besides the token: the name under which the secret goes out, if it does.
+#[derive(Clone, Copy)]
+pub(super) struct Credentials<'a> {
+    pub(super) account: &'a Account,
+    pub(super) secret: Option<SecretName>,
+}
+
+impl Gateway {
+    /// The account's token goes in, the answer is judged, and a refusal is healed once.
+    pub(super) async fn with_token(
+        &self,
+        call: Call<'_>,
+        credentials: Credentials<'_>,
+    ) -> Result<Response<ReplyBody>, Error> {
+        let account = credentials.account;
+        let token = account.token.usable(self.token_wait).await.map_err(Error::NoToken)?;
+        let first = self.try_token(&call, credentials, &token).await?;
+        if !matches!(first.verdict, Verdict::Rejected(_)) {
+            return Ok(reply(first, &secrets_of(account, &token), call.permit));
+        }
+        match self.fresh_token(&call, account, &token).await {
+            Some(fresh) => Ok(self.resend(call, credentials, (first, &token), &fresh).await),
+            None => Ok(marked(Retry::Failed, reply(first, &secrets_of(account, &token), call.permit))),
+        }
+    }
+
+    /// The token to send once more with; `None` where the caller has to live with WeChat's refusal.
+    async fn fresh_token(&self, call: &Call<'_>, account: &Account, refused: &Token) -> Option<Arc<Token>> {
+        let generation = refused.generation();
+        tracing::debug!(account = account.name, path = call.path, generation, "WeChat refused the token");
+        match account.token.rejected(generation, self.token_wait).await {
+            Remedy::Newer(fresh) => Some(fresh),
+            Remedy::Alive(token) => {
+                tokio::time::sleep(self.heal.pause).await;
+                Some(token)
+            }
+            // The log says why, once, where it arose.
+            Remedy::Failed(_) | Remedy::Withheld(_) | Remedy::TimedOut => None,
+        }
+    }
+
+    /// Once more, and never a third time: whatever comes now is the caller's answer.
+    async fn resend(
+        &self,
+        call: Call<'_>,
+        credentials: Credentials<'_>,
+        first: (Judged, &Token),
+        fresh: &Token,
+    ) -> Response<ReplyBody> {
+        let (account, path, generation) = (credentials.account, call.path, fresh.generation());
+        match self.try_token(&call, credentials, fresh).await {
+            Ok(second) => {
+                let retry = if second.verdict == Verdict::Accepted { Retry::Healed } else { Retry::Failed };
+                if retry == Retry::Failed {
+                    tracing::warn!(account = account.name, path, generation, "WeChat did not take the request again");
+                }
+                marked(retry, reply(second, &secrets_of(account, fresh), call.permit))
+            }
+            // Never sent: WeChat's refusal is its last word.
+            Err(Error::Upstream(SendError::Connect(error))) => {
+                tracing::warn!(account = account.name, path, %error, "the request could not be sent again");
+                marked(Retry::Failed, reply(first.0, &secrets_of(account, first.1), call.permit))
+            }
+            // Sent, and perhaps done: the refusal would be a lie.
+            Err(error) => {
+                error.log(call.head);
+                marked(Retry::Failed, refusal(&error))
+            }
+        }
+    }
+
+    async fn try_token(
+        &self,
+        call: &Call<'_>,
+        Credentials { account, secret }: Credentials<'_>,
+        token: &Token,
+    ) -> Result<Judged, Error> {
+        let token_pair = ("access_token", token.in_query().expose_secret());
+        let answer = match secret {
+            None => self.send(call, &["access_token"], &[token_pair]).await?,
+            Some(name) => {
+                let removed = ["access_token", "appid", "secret", "appsecret"];
+                let [appid, secret] = secret_pair(account, name);
+                self.send(call, &removed, &[token_pair, appid, secret]).await?
+            }
+        };
+        let judged = judge(answer, &self.heal.errcodes).await;
+        if judged.verdict == Verdict::Accepted {
+            token.accept();
+        }
+        Ok(judged)
+    }
+
+    /// The account's appid and secret go in; never judged, never healed (DESIGN §8).
+    pub(super) async fn with_secret(
+        &self,
+        call: Call<'_>,
+        account: &Account,
+        name: SecretName,
+    ) -> Result<Response<ReplyBody>, Error> {
+        let answer = self.send(&call, &["appid", "secret", "appsecret"], &secret_pair(account, name)).await?;
+        Ok(reply(unjudged(answer), &[&account.secret, &account.secret_in_query], call.permit))
+    }
+
+    /// Another credential than the account's is in it already, or none is needed.
+    pub(super) async fn untouched(&self, call: Call<'_>) -> Result<Response<ReplyBody>, Error> {
+        let answer = self.send(&call, &[], &[]).await?;
+        Ok(reply(unjudged(answer), &[], call.permit))
+    }
+
+    async fn send(&self, call: &Call<'_>, removed: &[&str], added: &[Pair<'_>]) -> Result<Answer<Outgoing>, Error> {
+        let target = rewrite::target(call.path, call.query, removed, added);
+        let uri = Uri::try_from(target).map_err(|_| Error::Target)?;
+        let length = length_to_state(&call.head.method, &call.head.headers, call.body);
+        let request = || {
+            let mut request = Request::new(call.body.outgoing());
+            *request.method_mut() = call.head.method.clone();
+            *request.uri_mut() = uri.clone();
+            *request.headers_mut() =
+                rewrite::outgoing(&call.head.headers, &self.host, length, call.authorization_served);
+            request
+        };
+        Ok(self.upstream.send(call.head.method.is_idempotent(), request).await?)
+    }
+}
+
+/// What an answer's fields must not tell, also in the form in which it stood in the query.
+fn secrets_of<'a>(account: &'a Account, token: &'a Token) -> [&'a SecretString; 4] {
+    [token.value(), token.in_query(), &account.secret, &account.secret_in_query]
+}
+
+/// The one true pair, as it stands in the query.
+fn secret_pair(account: &Account, name: SecretName) -> [Pair<'_>; 2] {
+    [("appid", &account.appid), (name.as_str(), account.secret_in_query.expose_secret())]
+}
+
+/// RFC 9110 §8.6: a request without content states its length only where its method expects content, or where the
+/// caller stated it.
+fn length_to_state(method: &Method, headers: &HeaderMap, body: &Collected) -> Option<u64> {
+    let length = body.length();
+    let expected = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
+    (length > 0 || expected || headers.contains_key(header::CONTENT_LENGTH)).then_some(length)
+}
+
+fn marked(retry: Retry, mut answer: Response<ReplyBody>) -> Response<ReplyBody> {
+    retry.mark(answer.headers_mut());
+    answer
+}
