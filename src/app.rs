@@ -15,6 +15,7 @@ use crate::gateway::{
     Account, Accounts, AdmitMethod, BodyLimits, CallerSettings, Callers, Door, Gateway, Heal, InFlight, MemoryBudget,
     PathList, Peer, PlaceholderKey, Rate, ReplyBody, Rules,
 };
+use crate::metrics::Metrics;
 use crate::secret::in_query;
 use crate::server::{
     Address, Arrival, BindError, Bound, Control, Handler, Limits, Listener, Timeouts, TlsFiles, UnixAddress,
@@ -75,20 +76,21 @@ impl App {
         let mut refreshers = Vec::with_capacity(config.accounts.len());
         let mut health = Vec::with_capacity(config.accounts.len());
         let http = egress.issuer_http()?;
+        let metrics = Metrics::default();
         for account in &config.accounts {
             let issuer = issuer(&config, account, http.clone());
             let (refresher, token) = Refresher::new(refresher_settings(&config, account), issuer, store(&config));
             health.push((account.name.clone(), token.clone()));
-            accounts.push(gateway_account(account, token)?);
+            accounts.push(gateway_account(account, token, &metrics)?);
             refreshers.push(refresher);
         }
-        let admin = config.admin.address.map(|address| Admin::bind(address, health)).transpose()?;
-        let callers = config.callers.iter().map(caller_settings).collect();
+        let callers = Callers::new(config.callers.iter().map(caller_settings).collect(), &metrics);
+        let admin = config.admin.address.map(|address| Admin::bind(address, health, metrics)).transpose()?;
         let default = config.accounts.iter().find(|account| account.default).map(|account| account.name.as_str());
         let host = HeaderValue::from_str(&host_field(&config.upstream.base_url));
         let shared = Shared {
             accounts: Arc::new(Accounts::new(accounts, default)),
-            callers: Arc::new(Callers::new(callers)),
+            callers: Arc::new(callers),
             doors: config.listeners.iter().zip(bound.addresses()).map(|(l, bound)| door(&config, l, bound)).collect(),
             host: host.map_err(|_| AppError::Unusable("upstream.base_url"))?,
             body_budget: MemoryBudget::new(config.body.memory_total),
@@ -251,7 +253,7 @@ fn caller_settings(caller: &config::Caller) -> CallerSettings {
     }
 }
 
-fn gateway_account(account: &config::Account, token: TokenHandle) -> Result<Account, AppError> {
+fn gateway_account(account: &config::Account, token: TokenHandle, metrics: &Metrics) -> Result<Account, AppError> {
     let key = account.placeholder_key.as_ref().unwrap_or(&account.secret);
     Ok(Account {
         name: account.name.clone(),
@@ -259,6 +261,7 @@ fn gateway_account(account: &config::Account, token: TokenHandle) -> Result<Acco
         secret: account.secret.clone(),
         secret_in_query: in_query(&account.secret),
         placeholder_key: PlaceholderKey::derive(key).map_err(|_| AppError::Unusable("account.placeholder_key"))?,
+        heals: metrics.heals(&account.name),
         token,
     })
 }

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod egress;
 pub mod gateway;
+pub mod metrics;
 pub mod sandbox;
 pub mod secret;
 pub mod server;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may; clippy.toml's leave does not reach the helpers")]
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -18,7 +20,9 @@ struct Run {
 async fn wxgate(arguments: &[&str], config: Option<&str>, variables: &[(&str, &str)]) -> Run {
     let directory = TempDir::new().unwrap();
     if let Some(config) = config {
-        std::fs::write(directory.path().join("config.toml"), config).unwrap();
+        let file = directory.path().join("config.toml");
+        fs::write(&file, config).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap(); // whatever the umask
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_wxgate"));
     command.args(arguments).env_clear().envs(variables.iter().copied()).current_dir(&directory);
@@ -149,7 +153,7 @@ async fn a_file_that_is_named_and_missing_is_a_problem() {
 #[tokio::test]
 async fn a_secret_that_others_can_read_is_warned_about() {
     let wechat = sandbox().await;
-    let run = check(&config(&wechat, "")).await; // written with the permissions that files usually have
+    let run = check(&config(&wechat, "")).await;
     assert!(run.stdout.contains("warning: account[0].secret: "), "{}", run.stdout);
     assert!(run.stdout.contains("chmod 600"), "{}", run.stdout);
 }

@@ -1,4 +1,6 @@
-//! Health for orchestrators, on a listener of its own: `/livez` and `/readyz`. Neither ever calls WeChat.
+//! For the operator, on a listener of its own: `/livez`, `/readyz`, `/metrics`. None of them ever calls WeChat.
+
+mod tokens;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -6,12 +8,16 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::metrics::Metrics;
 use crate::token::{Snapshot, TokenHandle};
+use tokens::Tokens;
 
 /// The admin address could not be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -26,21 +32,29 @@ pub struct Admin {
     socket: TcpListener,
     address: SocketAddr,
     accounts: Arc<[(String, TokenHandle)]>,
+    metrics: Arc<Metrics>,
 }
 
 impl Admin {
-    /// Listens on `address`, for the accounts of these names.
+    /// Listens on `address`, for the accounts of these names. `metrics` are shown with their tokens' state.
     ///
     /// # Errors
     /// [`AdminError`].
-    pub fn bind(address: SocketAddr, accounts: Vec<(String, TokenHandle)>) -> Result<Self, AdminError> {
+    pub fn bind(
+        address: SocketAddr,
+        accounts: Vec<(String, TokenHandle)>,
+        mut metrics: Metrics,
+    ) -> Result<Self, AdminError> {
         let bind = || {
             let socket = TcpListener::bind(address)?;
             socket.set_nonblocking(true)?;
             let address = socket.local_addr()?;
-            Ok(Self { socket, address, accounts: accounts.into() })
+            Ok((socket, address))
         };
-        bind().map_err(|cause| AdminError { address, cause })
+        let (socket, address) = bind().map_err(|cause| AdminError { address, cause })?;
+        let accounts: Arc<[_]> = accounts.into();
+        metrics.collect(Tokens(Arc::clone(&accounts)));
+        Ok(Self { socket, address, accounts, metrics: Arc::new(metrics) })
     }
 
     /// The address with its real port.
@@ -50,12 +64,23 @@ impl Admin {
 
     /// Serves until it is dropped.
     pub async fn serve(self) {
-        let routes = Router::new().route("/livez", get("ok\n")).route("/readyz", get(readyz)).with_state(self.accounts);
+        let metrics = get(move || shown(Arc::clone(&self.metrics)));
+        let routes = Router::new()
+            .route("/livez", get("ok\n"))
+            .route("/readyz", get(readyz))
+            .with_state(self.accounts)
+            .route("/metrics", metrics);
         let served = async { axum::serve(tokio::net::TcpListener::from_std(self.socket)?, routes).await };
         if let Err(error) = served.await {
             tracing::error!(%error, "the admin listener has ended");
         }
     }
+}
+
+async fn shown(metrics: Arc<Metrics>) -> Result<impl IntoResponse, StatusCode> {
+    const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let text = metrics.encode().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(([(CONTENT_TYPE, OPENMETRICS)], text))
 }
 
 /// Whether to send requests here, and if not, why.

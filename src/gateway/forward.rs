@@ -53,7 +53,7 @@ impl Gateway {
         }
         match self.fresh_token(&call, account, &token).await {
             Some(fresh) => Ok(self.resend(call, credentials, (first, &token), &fresh).await),
-            None => Ok(marked(Retry::Failed, reply(first, &secrets_of(account, &token), call.permit))),
+            None => Ok(healing_ended(account, Retry::Failed, reply(first, &secrets_of(account, &token), call.permit))),
         }
     }
 
@@ -87,17 +87,17 @@ impl Gateway {
                 if retry == Retry::Failed {
                     tracing::warn!(account = account.name, path, generation, "WeChat did not take the request again");
                 }
-                marked(retry, reply(second, &secrets_of(account, fresh), call.permit))
+                healing_ended(account, retry, reply(second, &secrets_of(account, fresh), call.permit))
             }
             // Never sent: WeChat's refusal is its last word.
             Err(Error::Upstream(SendError::Connect(error))) => {
                 tracing::warn!(account = account.name, path, %error, "the request could not be sent again");
-                marked(Retry::Failed, reply(first.0, &secrets_of(account, first.1), call.permit))
+                healing_ended(account, Retry::Failed, reply(first.0, &secrets_of(account, first.1), call.permit))
             }
             // Sent, and perhaps done: the refusal would be a lie.
             Err(error) => {
                 error.log(call.head);
-                marked(Retry::Failed, refusal(&error))
+                healing_ended(account, Retry::Failed, refusal(&error))
             }
         }
     }
@@ -175,7 +175,12 @@ fn length_to_state(method: &Method, headers: &HeaderMap, body: &Collected) -> Op
     (length > 0 || expected || headers.contains_key(header::CONTENT_LENGTH)).then_some(length)
 }
 
-fn marked(retry: Retry, mut answer: Response<ReplyBody>) -> Response<ReplyBody> {
+/// Tells the caller and the operator how a heal ended.
+fn healing_ended(account: &Account, retry: Retry, mut answer: Response<ReplyBody>) -> Response<ReplyBody> {
+    match retry {
+        Retry::Healed => account.heals.healed.inc(),
+        Retry::Failed => account.heals.failed.inc(),
+    };
     retry.mark(answer.headers_mut());
     answer
 }

@@ -1,6 +1,6 @@
 //! The request's path, one file a step:
 //!
-//! [`admit`] → [`route`] → [`body`] → [`forward`]: token → [`rewrite`] → send → [`judge`] → (heal) → [`reply`]
+//! [`admit`] → [`route`] → [`body`] → [`forward`]: token → [`rewrite`] → send → [`mod@judge`] → (heal) → [`mod@reply`]
 
 mod admit;
 mod body;

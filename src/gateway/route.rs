@@ -8,6 +8,7 @@ use hyper::header::{HeaderMap, HeaderName};
 use super::error::Error;
 use super::placeholder::{PREFIX, Placeholder, PlaceholderKey};
 use super::rewrite::values;
+use crate::metrics::HealCounters;
 use crate::secret::SecretString;
 use crate::token::TokenHandle;
 use crate::wechat::{self, Credential, SecretName, TokenEndpoint};
@@ -29,6 +30,8 @@ pub struct Account {
     pub token: TokenHandle,
     /// What its placeholders are signed with.
     pub placeholder_key: PlaceholderKey,
+    /// How its heals went.
+    pub heals: HealCounters,
 }
 
 /// All accounts, by what can select them.

@@ -2,7 +2,7 @@
 //!
 //! - [`credential`]: which credential an endpoint takes;
 //! - [`classify`], [`normalise`]: the same for a path that may be written in a misleading way;
-//! - [`errcode`]: the code in an answer's body;
+//! - [`errcode()`]: the code in an answer's body;
 //! - [`token_fault`], [`advice`] and others: what the codes mean, and what to do about them.
 
 mod endpoints;

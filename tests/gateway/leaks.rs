@@ -63,9 +63,9 @@ async fn nothing_leaks_from_requests_however_they_end() {
             Watched::start(format, &format!("http://{}", wechat.address()), &request_keys(directory.path())).await;
         drop(directory);
         right(&mut program, &wechat).await;
+        echoed_by_wechat(&mut program, &wechat).await;
         refused_by_the_gateway(&mut program).await;
         failed_by_wechat(&mut program, &wechat).await;
-        echoed_by_wechat(&mut program, &wechat).await;
         add_tokens(&mut secrets, &wechat);
         program.expect_kinds(&[
             "bad_request body_broken body_not_kept body_timeout body_too_large browser caller_forbidden caller_unknown",
@@ -108,6 +108,34 @@ async fn right(program: &mut Watched, wechat: &Sandbox) {
     program
         .post("/cgi-bin/stable_token", &format!(r#"{{"appid":"{DEFAULT_APPID}","secret":"{}"}}"#, CALLERS_OWN[1]))
         .await;
+}
+
+/// Fields that repeat the query which the gateway wrote, with a token whose form in a query is another than its own.
+async fn echoed_by_wechat(program: &mut Watched, wechat: &Sandbox) {
+    const TOKEN: &str = "92_0dd/t0ken+==";
+    let (faults, any) = (wechat.world().faults(), "/wxa/any");
+    wechat.world().kill_tokens();
+    faults.add(Fault::at(STABLE).body(format!(r#"{{"access_token":"{TOKEN}","expires_in":7200}}"#)).times(1));
+    program.get(any).await; // with the dead token, and then with that one
+    assert_eq!(wechat.world().journal().last().unwrap().parameters("access_token"), [TOKEN]);
+    for (path, secrets) in [
+        (any, vec![TOKEN]),
+        ("/donut/code2verifyinfo", vec![TOKEN, APP_SECRET]),
+        ("/sns/jscode2session", vec![APP_SECRET]),
+    ] {
+        let mut echo =
+            Fault::at(path).times(1).status(StatusCode::FOUND, HeaderValue::from_static("text/html"), "moved");
+        for secret in secrets {
+            let value = |text: String| HeaderValue::from_str(&text).unwrap();
+            let encoded = search::percent_encoded(secret);
+            echo = echo
+                .header(LOCATION, value(format!("https://api.weixin.qq.com/a?access_token={encoded}&secret={encoded}")))
+                .header(SET_COOKIE, value(format!("t={secret}")))
+                .header(HeaderName::from_static("x-echo"), value(format!("?access_token={encoded}&a=b")));
+        }
+        faults.add(echo);
+        program.get(&format!("{path}?code=1&js_code=1")).await;
+    }
 }
 
 async fn refused_by_the_gateway(program: &mut Watched) {
@@ -166,29 +194,6 @@ async fn failed_by_wechat(program: &mut Watched, wechat: &Sandbox) {
     gate.open();
     for mut caller in held {
         caller.reply().await;
-    }
-}
-
-/// Fields that repeat the query which the gateway wrote, with a token whose form in a query is another than its own.
-async fn echoed_by_wechat(program: &mut Watched, wechat: &Sandbox) {
-    const TOKEN: &str = "92_0dd/t0ken+==";
-    let (faults, encoded) = (wechat.world().faults(), search::percent_encoded);
-    let (token, secret) = (encoded(TOKEN), encoded(APP_SECRET));
-    let value = |text: String| HeaderValue::from_str(&text).unwrap();
-    let (echo, other) = (HeaderName::from_static("x-echo"), HeaderName::from_static("x-other"));
-    wechat.world().kill_tokens();
-    faults.add(Fault::at(STABLE).body(format!(r#"{{"access_token":"{TOKEN}","expires_in":7200}}"#)).times(1));
-    let found = Fault::anywhere().status(StatusCode::FOUND, HeaderValue::from_static("text/html"), "moved");
-    faults.add(Fault::at("/wxa/any").times(2)); // refuses the old token, and then the odd one
-    faults.add(
-        found
-            .header(LOCATION, value(format!("https://api.weixin.qq.com/a?access_token={token}&secret={secret}&b=1")))
-            .header(SET_COOKIE, value(format!("t={TOKEN}")))
-            .header(echo, value(format!("?access_token={token}&secret={secret}")))
-            .header(other, value(format!("{APP_SECRET} {TOKEN}"))),
-    );
-    for path in ["/wxa/any", "/wxa/echo", "/donut/code2verifyinfo?code=1", "/sns/jscode2session?js_code=1"] {
-        program.get(path).await;
     }
 }
 

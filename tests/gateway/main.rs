@@ -20,6 +20,7 @@ mod judging;
 mod leaks;
 mod limits;
 mod loops;
+mod metrics;
 mod process;
 mod readiness;
 mod resources;

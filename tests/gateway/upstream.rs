@@ -196,7 +196,10 @@ async fn a_connection_that_closed_while_it_was_idle_costs_nothing_not_even_a_pos
         let mut caller = gateway.connect().await;
         for _ in 0..3 {
             caller.request("POST", CALL, &[], b"{}").await;
-            let mut connection = upstream.request(CALL).await;
+            let mut connection = tokio::select! {
+                connection = upstream.request(CALL) => connection,
+                reply = caller.reply() => panic!("{reply:?}"),
+            };
             connection.exactly(2).await.unwrap();
             connection.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
             assert_eq!(caller.reply().await.status, 200);

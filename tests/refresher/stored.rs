@@ -50,7 +50,7 @@ async fn a_start_with_a_valid_stored_token_fetches_nothing_and_trusts_it() {
     let token = before.accepted_token().await;
     let kept = wechat.fetches();
     before.kill();
-    assert!(matches!(before.request().await, Outcome::Healed), "the file is written before a rejection is answered");
+    assert!(matches!(before.request().await, Outcome::Healed), "which is answered after the file is written");
     let token_after_kill = before.accepted_token().await;
     assert_ne!(text(&token), text(&token_after_kill));
     before.task.abort();
@@ -117,6 +117,8 @@ async fn a_disk_that_is_gone_takes_no_token_away() {
     let (disk, wechat) = (Disk::new(), Wechat::new(Rules::default()));
     let world = disk.start(&wechat);
     world.accepted_token().await;
+    world.kill();
+    assert!(matches!(world.request().await, Outcome::Healed), "which is answered after the file is written");
     fs::remove_dir_all(disk.0.path()).unwrap();
     world.kill();
     assert!(matches!(world.request().await, Outcome::Healed));

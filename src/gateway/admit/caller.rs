@@ -10,10 +10,12 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
+use prometheus_client::metrics::counter::Counter;
 
 use super::paths::{Judgement, PathList};
 use crate::gateway::error::Error;
 use crate::gateway::placeholder::SecretId;
+use crate::metrics::{CallerCounters, Metrics};
 
 /// One way in which a listener lets callers show who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,7 @@ pub struct CallerSettings {
 #[derive(Debug)]
 pub struct Caller {
     settings: CallerSettings,
+    counters: CallerCounters,
     limiter: Option<DefaultDirectRateLimiter>,
 }
 
@@ -71,17 +74,23 @@ pub struct Callers {
     all: Vec<Arc<Caller>>,
     by_name: HashMap<String, Arc<Caller>>,
     by_certificate: HashMap<String, Arc<Caller>>,
+    unknown: Counter,
 }
 
 impl Callers {
     /// Names and certificates are unique; the configuration sees to it.
-    pub fn new(callers: Vec<CallerSettings>) -> Self {
-        let all: Vec<_> = callers.into_iter().map(|settings| Arc::new(Caller::new(settings))).collect();
+    pub fn new(callers: Vec<CallerSettings>, metrics: &Metrics) -> Self {
+        let all: Vec<_> = callers.into_iter().map(|settings| Arc::new(Caller::new(settings, metrics))).collect();
         let by_name = all.iter().map(|caller| (caller.settings.name.clone(), Arc::clone(caller))).collect();
         let by_certificate = all
             .iter()
             .flat_map(|caller| caller.settings.certificates.iter().map(|name| (name.clone(), Arc::clone(caller))));
-        Self { by_certificate: by_certificate.collect(), by_name, all }
+        Self { by_certificate: by_certificate.collect(), by_name, all, unknown: metrics.unknown_callers() }
+    }
+
+    /// Counts a request that showed none of them.
+    pub(in crate::gateway) fn count_unknown(&self) {
+        self.unknown.inc();
     }
 
     /// The caller whose virtual secret this is.
@@ -117,12 +126,12 @@ impl Callers {
 }
 
 impl Caller {
-    fn new(settings: CallerSettings) -> Self {
+    fn new(settings: CallerSettings, metrics: &Metrics) -> Self {
         let quota = settings.rate.and_then(|rate| {
             let one = rate.per.checked_div(rate.requests.get())?;
             Some(Quota::with_period(one)?.allow_burst(rate.requests))
         });
-        Self { limiter: quota.map(RateLimiter::direct), settings }
+        Self { limiter: quota.map(RateLimiter::direct), counters: metrics.caller(&settings.name), settings }
     }
 
     /// Its name.
@@ -136,23 +145,36 @@ impl Caller {
     /// Why not.
     pub(in crate::gateway) fn may(&self, path: &str, account: Option<&str>) -> Result<(), Error> {
         if self.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
+            self.counters.limited.inc();
             return Err(Error::RateLimited);
         }
-        let accounts = &self.settings.accounts;
-        let foreign = account.is_some_and(|name| !accounts.is_empty() && !accounts.iter().any(|own| own == name));
         let refusal = match self.settings.paths.judge(path) {
-            Judgement::Disguised => return Err(Error::DisguisedPath),
+            Judgement::Disguised => {
+                self.counters.refused.inc();
+                return Err(Error::DisguisedPath);
+            }
             Judgement::Denied => "path",
-            Judgement::Allowed if foreign => "account",
-            Judgement::Allowed => return Ok(()),
+            Judgement::Allowed if !self.has_account(account) => "account",
+            Judgement::Allowed => {
+                self.counters.admitted.inc();
+                return Ok(());
+            }
         };
         let caller = self.name();
         if self.settings.report_only {
+            self.counters.reported.inc();
             tracing::warn!(caller, path, account, "report only: this caller would be refused for its {refusal}");
             return Ok(());
         }
+        self.counters.refused.inc();
         tracing::warn!(caller, path, account, "a caller is refused for its {refusal}; see [[caller]]");
         Err(Error::CallerForbidden)
+    }
+
+    /// Whether it may use the account of this name; a request that uses none needs no leave.
+    fn has_account(&self, account: Option<&str>) -> bool {
+        let own = &self.settings.accounts;
+        account.is_none_or(|name| own.is_empty() || own.iter().any(|own| own == name))
     }
 }
 
@@ -177,6 +199,14 @@ mod tests {
         }
     }
 
+    fn callers(settings: Vec<CallerSettings>) -> Callers {
+        Callers::new(settings, &Metrics::default())
+    }
+
+    fn caller(settings: CallerSettings) -> Caller {
+        Caller::new(settings, &Metrics::default())
+    }
+
     fn hash(secret: &str) -> [u8; 32] {
         digest(&SHA256, secret.as_bytes()).as_ref().try_into().unwrap()
     }
@@ -189,34 +219,33 @@ mod tests {
     fn a_virtual_secret_is_its_callers_alone_and_ends_when_it_is_removed() {
         let with =
             |secrets: &[&str]| CallerSettings { secrets: secrets.iter().map(|s| hash(s)).collect(), ..settings("crm") };
-        let callers = Callers::new(vec![settings("none"), with(&["old", "new"])]);
-        let (caller, id) = callers.with_secret("old").unwrap();
-        assert_eq!(caller.name(), "crm");
-        assert!(callers.with_secret("other").is_none() && callers.with_secret("").is_none());
-        assert_eq!(name(callers.with_secret_id("crm", id)), Some("crm"));
-        assert_eq!(name(callers.with_secret_id("none", id)), None);
-        assert_eq!(name(Callers::new(vec![with(&["new"])]).with_secret_id("crm", id)), None);
+        let all = callers(vec![settings("none"), with(&["old", "new"])]);
+        let (owner, id) = all.with_secret("old").unwrap();
+        assert_eq!(owner.name(), "crm");
+        assert!(all.with_secret("other").is_none() && all.with_secret("").is_none());
+        assert_eq!(name(all.with_secret_id("crm", id)), Some("crm"));
+        assert_eq!(name(all.with_secret_id("none", id)), None);
+        assert_eq!(name(callers(vec![with(&["new"])]).with_secret_id("crm", id)), None);
     }
 
     #[test]
     fn the_narrowest_network_wins() {
         let at =
             |name: &str, network: &str| CallerSettings { networks: vec![network.parse().unwrap()], ..settings(name) };
-        let callers = Callers::new(vec![at("all", "10.0.0.0/8"), at("shop", "10.1.0.0/16"), at("six", "fd00::/8")]);
+        let all = callers(vec![at("all", "10.0.0.0/8"), at("shop", "10.1.0.0/16"), at("six", "fd00::/8")]);
         for (address, expected) in
             [("10.1.2.3", Some("shop")), ("10.2.2.3", Some("all")), ("fd12::1", Some("six")), ("192.0.2.1", None)]
         {
-            assert_eq!(name(callers.at(address.parse().unwrap())), expected, "{address}");
+            assert_eq!(name(all.at(address.parse().unwrap())), expected, "{address}");
         }
     }
 
     #[test]
     fn a_certificate_is_known_by_any_of_its_names() {
-        let callers =
-            Callers::new(vec![CallerSettings { certificates: vec!["crm.internal".to_owned()], ..settings("crm") }]);
+        let all = callers(vec![CallerSettings { certificates: vec!["crm.internal".to_owned()], ..settings("crm") }]);
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        assert_eq!(name(callers.with_certificate(&names(&["x", "crm.internal"]))), Some("crm"));
-        assert_eq!(name(callers.with_certificate(&names(&["crm.internal.evil"]))), None);
+        assert_eq!(name(all.with_certificate(&names(&["x", "crm.internal"]))), Some("crm"));
+        assert_eq!(name(all.with_certificate(&names(&["crm.internal.evil"]))), None);
     }
 
     #[test]
@@ -226,15 +255,15 @@ mod tests {
             paths: PathList::new(&[], &["/cgi-bin/menu/*".to_owned()]),
             ..settings("crm")
         };
-        let caller = Caller::new(limits.clone());
-        assert!(caller.may("/cgi-bin/user/get", Some("main")).is_ok());
-        assert!(caller.may("/sns/userinfo", None).is_ok(), "no account is used");
-        assert!(matches!(caller.may("/cgi-bin/user/get", Some("shop")), Err(Error::CallerForbidden)));
-        assert!(matches!(caller.may("/cgi-bin/menu/delete", Some("main")), Err(Error::CallerForbidden)));
-        let reporting = Caller::new(CallerSettings { report_only: true, ..limits.clone() });
+        let limited = caller(limits.clone());
+        assert!(limited.may("/cgi-bin/user/get", Some("main")).is_ok());
+        assert!(limited.may("/sns/userinfo", None).is_ok(), "no account is used");
+        assert!(matches!(limited.may("/cgi-bin/user/get", Some("shop")), Err(Error::CallerForbidden)));
+        assert!(matches!(limited.may("/cgi-bin/menu/delete", Some("main")), Err(Error::CallerForbidden)));
+        let reporting = caller(CallerSettings { report_only: true, ..limits.clone() });
         assert!(reporting.may("/cgi-bin/menu/delete", Some("shop")).is_ok());
         let rate = Rate { requests: NonZeroU32::new(2).unwrap(), per: Duration::from_secs(3600) };
-        let slow = Caller::new(CallerSettings { rate: Some(rate), ..limits });
+        let slow = caller(CallerSettings { rate: Some(rate), ..limits });
         let outcomes: Vec<bool> = (0..3).map(|_| slow.may("/cgi-bin/user/get", Some("main")).is_ok()).collect();
         assert_eq!(outcomes, [true, true, false]);
     }

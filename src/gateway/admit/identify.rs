@@ -54,6 +54,10 @@ pub(in crate::gateway) fn identify(
     methods: &[Method],
     shown: Shown<'_>,
 ) -> Result<Identified, Error> {
+    find(callers, methods, shown).inspect_err(|_| callers.count_unknown())
+}
+
+fn find(callers: &Callers, methods: &[Method], shown: Shown<'_>) -> Result<Identified, Error> {
     for &by in methods {
         let found = match by {
             Method::Placeholder => by_placeholder(callers, shown)?,

@@ -10,7 +10,7 @@ use life::live;
 use script::{Script, script};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
 
     #[test]
     fn a_token_is_had_whenever_wechat_gives_one_and_no_quota_is_burnt(script in script()) {

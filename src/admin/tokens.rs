@@ -1,0 +1,54 @@
+//! The tokens' state as gauges, looked up at each scrape.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+use tokio::time::Instant;
+
+use crate::token::{Snapshot, TokenHandle};
+
+/// The accounts whose tokens are shown.
+#[derive(Debug)]
+pub(super) struct Tokens(pub(super) Arc<[(String, TokenHandle)]>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Account {
+    account: String,
+}
+
+impl Collector for Tokens {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let now = Instant::now();
+        let snapshots: Vec<_> = self.0.iter().map(|(name, handle)| (name, handle.slot().load())).collect();
+        let mut gauge = |name: &str, help: &str, value: &dyn Fn(&Snapshot) -> i64| {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (account, snapshot) in &snapshots {
+                let labels = Account { account: (*account).clone() };
+                ConstGauge::new(value(snapshot)).encode(family.encode_family(&labels)?)?;
+            }
+            Ok::<_, fmt::Error>(())
+        };
+        let seconds = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+        gauge(
+            "token_seconds_left",
+            "The remaining life of the account's token; 0 without a usable one",
+            &|snapshot| snapshot.usable(now).map_or(0, |token| seconds(token.remaining(now).as_secs())),
+        )?;
+        gauge("token_generation", "How many tokens the account has had since the start", &|snapshot| {
+            snapshot.token.as_ref().map_or(0, |token| seconds(token.generation()))
+        })?;
+        gauge("token_fetch_failing", "1 while the last token fetch failed", &|snapshot| {
+            i64::from(snapshot.failure.is_some())
+        })?;
+        gauge(
+            "tokens_died_early",
+            "Tokens that died long before their expiry within the last hour; several mean that another system refreshes \
+             the same account",
+            &|snapshot| i64::try_from(snapshot.died_early(now)).unwrap_or(i64::MAX),
+        )
+    }
+}

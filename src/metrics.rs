@@ -1,0 +1,131 @@
+//! What is counted, for Prometheus. Label values come from the configuration and from fixed words, never from a request,
+//! so that no caller can make them grow.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+/// All counters. What counts holds a handle; counting is one atomic addition.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    callers: Family<Caller, Counter>,
+    unknown_callers: Counter,
+    heals: Family<Heal, Counter>,
+}
+
+/// One caller's counters.
+#[derive(Debug, Clone)]
+pub struct CallerCounters {
+    /// Requests that were let through.
+    pub admitted: Counter,
+    /// Requests refused for their path or account.
+    pub refused: Counter,
+    /// Requests that would have been refused but for `report_only`.
+    pub reported: Counter,
+    /// Requests beyond the caller's rate.
+    pub limited: Counter,
+}
+
+/// One account's heals.
+#[derive(Debug, Clone)]
+pub struct HealCounters {
+    /// Requests that WeChat took the second time.
+    pub healed: Counter,
+    /// Requests whose refusal went to the caller.
+    pub failed: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Caller {
+    caller: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Heal {
+    account: String,
+    outcome: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("wxgate");
+        let (callers, unknown_callers, heals) = (Family::default(), Counter::default(), Family::default());
+        registry.register("caller_requests", "Requests of known callers, by what became of them", callers.clone());
+        registry.register(
+            "unknown_caller_requests",
+            "Requests that did not show a known caller where one is demanded",
+            unknown_callers.clone(),
+        );
+        registry.register("heals", "Requests whose token WeChat refused, by how their heal ended", heals.clone());
+        Self { registry, callers, unknown_callers, heals }
+    }
+}
+
+impl Metrics {
+    /// The counters of the caller of this name; they exist from now on, at zero.
+    pub fn caller(&self, name: &str) -> CallerCounters {
+        let counter = |outcome| self.callers.get_or_create(&Caller { caller: name.to_owned(), outcome }).clone();
+        CallerCounters {
+            admitted: counter("admitted"),
+            refused: counter("refused"),
+            reported: counter("reported"),
+            limited: counter("limited"),
+        }
+    }
+
+    /// Requests that showed no caller where one is demanded.
+    pub fn unknown_callers(&self) -> Counter {
+        self.unknown_callers.clone()
+    }
+
+    /// The heals of the account of this name.
+    pub fn heals(&self, account: &str) -> HealCounters {
+        let counter = |outcome| self.heals.get_or_create(&Heal { account: account.to_owned(), outcome }).clone();
+        HealCounters { healed: counter("healed"), failed: counter("failed") }
+    }
+
+    /// Adds what is looked up at each scrape.
+    pub fn collect(&mut self, collector: impl Collector) {
+        self.registry.register_collector(Box::new(collector));
+    }
+
+    /// All of it, in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// None that writing to a text can cause.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_shown_and_everything_begins_at_zero() {
+        let metrics = Metrics::default();
+        let crm = metrics.caller("crm");
+        crm.limited.inc();
+        metrics.caller("crm").limited.inc();
+        metrics.heals("main").healed.inc();
+        metrics.unknown_callers().inc();
+        let text = metrics.encode().unwrap();
+        for line in [
+            "wxgate_caller_requests_total{caller=\"crm\",outcome=\"limited\"} 2",
+            "wxgate_caller_requests_total{caller=\"crm\",outcome=\"admitted\"} 0",
+            "wxgate_heals_total{account=\"main\",outcome=\"healed\"} 1",
+            "wxgate_unknown_caller_requests_total 1",
+        ] {
+            assert!(text.lines().any(|written| written == line), "{line} is missing in\n{text}");
+        }
+    }
+}
