@@ -43,6 +43,8 @@ async fn bind_and_serve(config: Config) -> Result<(), AppError> {
 
 /// Serves, announcing where, until a signal stops it.
 pub(super) async fn serve(app: App, drain_timeout: Duration) -> Result<(), AppError> {
+    // Before anybody is told that it runs: until then, a signal kills.
+    let signals = Signals::new()?;
     for address in app.listeners() {
         tracing::info!(%address, "listening for callers");
     }
@@ -50,7 +52,6 @@ pub(super) async fn serve(app: App, drain_timeout: Duration) -> Result<(), AppEr
         tracing::info!(%address, "listening for the operator");
     }
     let control = control();
-    let signals = Signals::new()?;
     tokio::spawn(stop_on_signals(signals, control.clone(), drain_timeout));
     app.run(&control).await?;
     tracing::info!("stopped");
