@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
@@ -18,7 +19,7 @@ use crate::gateway::{
 use crate::metrics::Metrics;
 use crate::secret::in_query;
 use crate::server::{
-    Address, Arrival, BindError, Bound, Control, Handler, Limits, Listener, Timeouts, TlsFiles, UnixAddress,
+    Address, Arrival, BindError, Bound, Control, Handler, Limits, Listener, Stage, Timeouts, TlsFiles, UnixAddress,
 };
 use crate::token::{HttpIssuer, Refresher, Settings, Store, TokenHandle};
 use crate::upstream::{ConnectError, Deadlines, Upstream};
@@ -38,6 +39,9 @@ pub enum AppError {
     /// The operating system refused something.
     #[error("{0}")]
     System(#[from] io::Error),
+    /// A task that must not end has ended. Requests in flight were finished; a new process starts clean.
+    #[error("a task that owns a token, or the admin listener, has ended by a fault in wxgate; start it again")]
+    Fault,
     /// A part of the configuration cannot be used. The configuration's own checks leave none that is known.
     #[error("{0}: cannot be used")]
     Unusable(&'static str),
@@ -119,7 +123,7 @@ impl App {
     /// Serves until `control` drains and the last answer is out, or until it ends. Refreshing goes on meanwhile.
     ///
     /// # Errors
-    /// What the operating system refuses before the first connection is accepted.
+    /// What the operating system refuses before the first connection is accepted, or [`AppError::Fault`].
     pub async fn run(self, control: &Control) -> Result<(), AppError> {
         let Self { bound, admin, refreshers, shared } = self;
         let mut slow = tokio::task::JoinSet::new();
@@ -130,8 +134,16 @@ impl App {
             slow.spawn(admin.serve());
         }
         let limits = limits(&shared.config);
-        bound.serve(limits, control, move || worker(&shared)).await?;
-        Ok(())
+        let mut serving = pin!(bound.serve(limits, control, move || worker(&shared)));
+        tokio::select! {
+            served = &mut serving => Ok(served?),
+            Some(_) = slow.join_next() => {
+                // Without it the tokens would end one after the other, and nobody would know why.
+                control.advance(Stage::Draining);
+                serving.await?;
+                Err(AppError::Fault)
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use data_encoding::BASE64;
 use hyper::Uri;
@@ -88,7 +89,7 @@ impl Egress {
         };
         let addresses = match host.parse::<IpAddr>() {
             Ok(ip) => vec![SocketAddr::new(ip, port)],
-            Err(_) => tokio::net::lookup_host((host, port)).await.map(Iterator::collect).unwrap_or_default(),
+            Err(_) => lookup(host, port, config.connect_timeout).await,
         };
         match addresses.into_iter().find(|&address| egress.own.contains(address)) {
             Some(address) => Err(EgressError::Loop { host: host.to_owned(), address }),
@@ -128,6 +129,12 @@ impl Egress {
         }
         builder.build().map_err(failed)
     }
+}
+
+/// What the name stands for at present; nothing where that cannot be told soon, for a start must not wait on it.
+async fn lookup(host: &str, port: u16, patience: Duration) -> Vec<SocketAddr> {
+    let looking = tokio::time::timeout(patience, tokio::net::lookup_host((host, port)));
+    looking.await.ok().and_then(Result::ok).map(Iterator::collect).unwrap_or_default()
 }
 
 impl ForwardProxy {

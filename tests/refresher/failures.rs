@@ -102,6 +102,7 @@ async fn a_rejection_within_the_back_off_learns_the_failure_and_fetches_nothing(
     assert!(matches!(remedy, Remedy::Failed(_)), "{remedy:?}");
     assert_eq!(fetches, [Fetch::Stable]);
     for _ in 0..10 {
+        pass(s(1)).await;
         let (remedy, fetches) = world.fetches_during(world.reject()).await;
         assert!(matches!(&remedy, Remedy::Failed(failure) if failure.errcode == Some(40125)), "{remedy:?}");
         assert_eq!(fetches, []);
