@@ -61,7 +61,7 @@ enum Command {
     /// certificate. The CA can sign for the given hosts only, and its key is thrown away.
     Certificate(certificate::Request),
     /// Try it out: a simulated WeChat and a gateway in front of it, without an account
-    Sandbox(sandbox::Ports),
+    Sandbox(sandbox::Options),
 }
 
 /// Runs the command that `arguments` name.
@@ -78,7 +78,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
             Command::Check => check::check(config).await,
             Command::Caller(action) => caller::caller(&action),
             Command::Certificate(request) => certificate::certificate(&request),
-            Command::Sandbox(ports) => sandbox::sandbox(&ports).await,
+            Command::Sandbox(options) => sandbox::sandbox(&options).await,
         }
     });
     runtime.shutdown_background();

@@ -68,7 +68,7 @@ pub struct Listener {
     pub hosts: Vec<String>,
     /// `admit`: how callers show who they are; empty where nobody has to.
     pub admit: Vec<Admit>,
-    /// `browsers`: `true` switches off the rules against browsers and DNS rebinding (DESIGN §3.2).
+    /// `browsers`: `true` switches off the rules against browsers and DNS rebinding (architecture.md §3.2).
     pub browsers: bool,
 }
 
@@ -177,7 +177,7 @@ pub struct Upstream {
     pub first_byte_timeout: Duration,
     /// `idle_body_timeout`: the longest silence in the middle of an answer; default 30 s.
     pub idle_body_timeout: Duration,
-    /// `idle_timeout`: how long an unused connection is kept; default 5 s (WECHAT.md §4: WeChat closes them within seconds).
+    /// `idle_timeout`: how long an unused connection is kept; default 5 s (wechat.md §4: WeChat closes them within seconds).
     pub idle_timeout: Duration,
     /// `idle_connections`: unused connections that each worker keeps; default 256.
     pub idle_connections: usize,
@@ -208,7 +208,7 @@ pub struct Proxy {
 /// When a request is sent a second time.
 #[derive(Debug, Clone)]
 pub struct Heal {
-    /// `errcodes` that mean "this token is bad"; default 40001, 42001, 40014 (WECHAT.md §2).
+    /// `errcodes` that mean "this token is bad"; default 40001, 42001, 40014 (wechat.md §2).
     pub errcodes: Vec<i64>,
     /// `pause` before a request goes out again with a token that WeChat says is alive; default 500 ms.
     pub pause: Duration,
@@ -221,7 +221,7 @@ pub struct Token {
     pub fetch_timeout: Duration,
     /// `wait_timeout`: how long a request waits for a token; default 8 s.
     pub wait_timeout: Duration,
-    /// `margin`: how long before its expiry a token is replaced; default by the endpoint (DESIGN §4).
+    /// `margin`: how long before its expiry a token is replaced; default by the endpoint (architecture.md §4).
     pub margin: Option<Duration>,
 }
 

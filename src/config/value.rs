@@ -177,7 +177,7 @@ pub(super) fn host_name(value: Value) -> Result<String, String> {
     if plain && !name.is_empty() { Ok(name) } else { Err("must be a host name without a port".to_owned()) }
 }
 
-/// An errcode that can mean "this token is bad": 0 is success and -1 "system busy" (WECHAT.md §1).
+/// An errcode that can mean "this token is bad": 0 is success and -1 "system busy" (wechat.md §1).
 pub(super) fn errcode(value: Value) -> Result<i64, String> {
     match value {
         Value::Integer(0) => Err("0 means success and cannot call for a heal".to_owned()),

@@ -1,6 +1,6 @@
 //! The way out to WeChat, which requests and token fetches share: trust, name resolution, the forward proxy.
 //!
-//! WeChat's IP whitelist is checked on calls that carry the secret (WECHAT.md §1), so both kinds must leave by one way.
+//! WeChat's IP whitelist is checked on calls that carry the secret (wechat.md §1), so both kinds must leave by one way.
 
 mod loops;
 mod resolver;

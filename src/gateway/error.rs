@@ -1,4 +1,4 @@
-//! What the gateway says when it cannot: one exhaustive map (DESIGN §5).
+//! What the gateway says when it cannot: one exhaustive map (architecture.md §5).
 //!
 //! Never 200 (but for one, see [`Kind::InvalidPlaceholder`]), never something that can be taken for WeChat's word. The
 //! caller gets a constant sentence, the log the cause.
@@ -88,7 +88,7 @@ pub enum Kind {
     Misdirected,
     /// 403.
     TokenEndpointRefused,
-    /// 200 and errcode 40001: SDKs ask for a new token on nothing else (DESIGN §6).
+    /// 200 and errcode 40001: SDKs ask for a new token on nothing else (architecture.md §6).
     InvalidPlaceholder,
     /// 401.
     CallerUnknown,
@@ -184,9 +184,13 @@ impl Error {
             Self::TooBusy => Kind::TooBusy,
             Self::NoToken(_) => Kind::NoToken,
             Self::Upstream(error) => match error {
-                SendError::Connect(ConnectError::Timeout(_)) => Kind::UpstreamTimeout,
+                // Also when connecting took too long: nothing was sent, and the caller may rely on it.
                 SendError::Connect(
-                    ConnectError::Tcp(_) | ConnectError::Proxy(_) | ConnectError::Tls(_) | ConnectError::Name,
+                    ConnectError::Timeout(_)
+                    | ConnectError::Tcp(_)
+                    | ConnectError::Proxy(_)
+                    | ConnectError::Tls(_)
+                    | ConnectError::Name,
                 ) => Kind::UpstreamUnreachable,
                 SendError::FirstByte(_) => Kind::UpstreamTimeout,
                 SendError::BrokeOff(_) => Kind::UpstreamBrokeOff,
@@ -199,11 +203,11 @@ impl Error {
     /// Says it once, with the path only: the query may hold secrets that are not ours to know. What is the caller's own
     /// doing is for whoever looks closely.
     pub(super) fn log(&self, head: &Parts) {
-        let (method, path, kind) = (&head.method, head.uri.path(), self.kind());
+        let (method, path, kind) = (&head.method, head.uri.path(), self.kind().form().name);
         if matches!(self, Self::Spool(_) | Self::TooBusy | Self::NoToken(_) | Self::Upstream(_)) {
-            tracing::warn!(%method, path, ?kind, "{self}");
+            tracing::warn!(%method, path, kind, "{self}");
         } else {
-            tracing::debug!(%method, path, ?kind, "{self}");
+            tracing::debug!(%method, path, kind, "{self}");
         }
     }
 

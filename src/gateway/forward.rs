@@ -52,7 +52,8 @@ impl Gateway {
             return Ok(reply(first, &secrets_of(account, &token), call.permit));
         }
         match self.fresh_token(&call, account, &token).await {
-            Some(fresh) => Ok(self.resend(call, credentials, (first, &token), &fresh).await),
+            // Boxed, since few requests need it and its state would make every caller's connection larger.
+            Some(fresh) => Ok(Box::pin(self.resend(call, credentials, (first, &token), &fresh)).await),
             None => Ok(healing_ended(account, Retry::Failed, reply(first, &secrets_of(account, &token), call.permit))),
         }
     }
@@ -124,7 +125,7 @@ impl Gateway {
         Ok(judged)
     }
 
-    /// The account's appid and secret go in; never judged, never healed (DESIGN §8).
+    /// The account's appid and secret go in; never judged, never healed (architecture.md §8).
     pub(super) async fn with_secret(
         &self,
         call: Call<'_>,

@@ -1,7 +1,7 @@
-//! The verdict on an answer, from its first bytes (DESIGN §3.8).
+//! The verdict on an answer, from its first bytes (architecture.md §3.8).
 //!
 //! Held back is only what can be a token error: small, and starting like a JSON object, whatever Content-Type says
-//! (WECHAT.md §2). All else streams at once.
+//! (wechat.md §2). All else streams at once.
 
 use std::io::Read;
 

@@ -1,4 +1,4 @@
-//! Placeholders: what a caller holds instead of the token (DESIGN §6).
+//! Placeholders: what a caller holds instead of the token (architecture.md §6).
 //!
 //! A placeholder names its account and, where callers are demanded, its caller. It is worth nothing outside this gateway,
 //! and cannot be made by anybody else:
@@ -18,7 +18,7 @@ use data_encoding::BASE64URL_NOPAD;
 
 use crate::secret::{ExposeSecret, SecretString};
 
-/// Every placeholder begins so, and no token of WeChat's does (`92_…`, WECHAT.md §1).
+/// Every placeholder begins so, and no token of WeChat's does (`92_…`, wechat.md §1).
 pub(super) const PREFIX: &str = "wxgate_";
 const VERSION: u8 = 1;
 const TAG: usize = 32;

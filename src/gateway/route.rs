@@ -1,4 +1,4 @@
-//! Which account a request is for, and which credential its endpoint takes (DESIGN §3.2, §8).
+//! Which account a request is for, and which credential its endpoint takes (architecture.md §3.2, §8).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -122,7 +122,7 @@ impl Accounts {
 
     fn action(&self, credential: Credential, query: &str, selected: Selected) -> Result<Action, Error> {
         match credential {
-            // A Cloud Run token stands in for the account's (WECHAT.md §3).
+            // A Cloud Run token stands in for the account's (wechat.md §3).
             Credential::AppToken if values(query, "cloudbase_access_token").next().is_some() => Ok(Action::Nothing),
             Credential::AppToken => Ok(Action::Token(selected.required()?)),
             Credential::AppSecret(name) => {

@@ -22,7 +22,7 @@ impl Answer {
         Self { status, content_type, headers: Vec::new(), body: body.into() }
     }
 
-    /// JSON in the usual form, with WeChat's misnamed parameter (WECHAT.md §2).
+    /// JSON in the usual form, with WeChat's misnamed parameter (wechat.md §2).
     pub(super) fn json(value: &Value) -> Self {
         Self::json_text(value.to_string())
     }

@@ -83,7 +83,7 @@ fn denied(errcode: i64) -> Denied {
     Denied { errcode, words: errmsg(errcode).to_owned() }
 }
 
-/// 40164 as seen: the address in both forms (WECHAT.md §1).
+/// 40164 as seen: the address in both forms (wechat.md §1).
 fn not_listed(from: IpAddr) -> Denied {
     let mapped = match from {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),

@@ -1,4 +1,4 @@
-//! WeChat's words for its errcodes (WECHAT.md §1 and §2; the rest from its table of global codes).
+//! WeChat's words for its errcodes (wechat.md §1 and §2; the rest from its table of global codes).
 
 /// The words for an errcode, without the `rid` that follows them. An unknown code gets some words too.
 pub(super) fn errmsg(errcode: i64) -> &'static str {

@@ -57,7 +57,7 @@ pub(super) async fn accept(listener: TcpListener, manner: Manner, world: Arc<Wor
     }
 }
 
-/// TLS as WeChat's web tier is assumed to speak it: HTTP/1.1 only (WECHAT.md §4).
+/// TLS as WeChat's web tier is assumed to speak it: HTTP/1.1 only (wechat.md §4).
 fn acceptor(config: &ServerConfig) -> TlsAcceptor {
     let mut config = config.clone();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

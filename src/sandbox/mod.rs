@@ -1,7 +1,7 @@
 //! A WeChat in a box: both token endpoints, a spread of business endpoints, faults on demand.
 //!
 //! Used by the project's own tests, by `wxgate sandbox`, and fit for a user's CI. It behaves as
-//! WECHAT.md says WeChat does, and keeps to itself: loopback only, no printing, no other room.
+//! wechat.md says WeChat does, and keeps to itself: loopback only, no printing, no other room.
 //!
 //! ```no_run
 //! # async fn test() -> std::io::Result<()> {

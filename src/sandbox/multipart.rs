@@ -6,7 +6,7 @@ use memchr::memmem;
 
 use super::media::File;
 
-/// The first part that has a `filename`, as WeChat demands of an upload (WECHAT.md §4).
+/// The first part that has a `filename`, as WeChat demands of an upload (wechat.md §4).
 ///
 /// Where `body` is only the beginning, the file's bytes may be cut short.
 pub(super) fn file(content_type: &str, body: &Bytes) -> Option<File> {

@@ -32,7 +32,7 @@ pub struct Settings {
     /// The addresses that may use the AppSecret; `None` admits all.
     pub whitelist: Option<Vec<IpAddr>>,
     /// How long a connection may wait for its next request; 60 s. Some of WeChat's close within
-    /// seconds (WECHAT.md §4).
+    /// seconds (wechat.md §4).
     pub idle: Duration,
     /// How many bytes of uploaded media are remembered, the oldest being forgotten first; 64 MiB.
     pub media_memory: usize,

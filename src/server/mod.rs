@@ -1,7 +1,7 @@
 //! Sockets and connections: listening, permits, workers, draining. Knows nothing of tokens.
 //!
 //! One acceptor a listener hands each connection to the worker that has the fewest; a worker is a thread with a
-//! current-thread runtime, and a connection stays on its worker (DESIGN §2). With `SO_REUSEPORT` instead, few long-lived
+//! current-thread runtime, and a connection stays on its worker (architecture.md §2). With `SO_REUSEPORT` instead, few long-lived
 //! callers could all land on one worker.
 
 mod accept;

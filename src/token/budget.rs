@@ -1,4 +1,4 @@
-//! How many fetches rejections may ask for: pure rules of DESIGN §4.
+//! How many fetches rejections may ask for: pure rules of architecture.md §4.
 //!
 //! A fight with another system, or an upstream that refuses everything, must not burn the
 //! account's quota. Fetches by the timer are not counted here.
@@ -18,7 +18,7 @@ const FIRST_TRIAL: Duration = Duration::from_secs(10);
 const LONGEST_TRIAL: Duration = Duration::from_secs(640);
 /// WeChat refreshes by force at most this many times a day …
 const FORCED_A_DAY: usize = 20;
-/// … and this far apart (WECHAT.md §1).
+/// … and this far apart (wechat.md §1).
 const FORCED_APART: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(86_400);
 

@@ -1,4 +1,4 @@
-//! The token endpoints, over HTTP (WECHAT.md §1).
+//! The token endpoints, over HTTP (wechat.md §1).
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::wechat;
 
 /// The most that an issuer's answer may hold; a token's is some 200 bytes.
 const ANSWER_LIMIT: usize = 64 * 1024;
-/// WECHAT.md §1: reserve 512 bytes for a token. Four times that is not a token.
+/// wechat.md §1: reserve 512 bytes for a token. Four times that is not a token.
 const LONGEST_TOKEN: usize = 2_048;
 
 /// The issuer of one account, over reqwest.
@@ -83,7 +83,7 @@ impl HttpIssuer {
     }
 
     fn read_answer(&self, status: u16, body: &[u8]) -> Result<Issued, Failure> {
-        // WeChat's bodies are not always valid UTF-8 (WECHAT.md §2); a token's characters are.
+        // WeChat's bodies are not always valid UTF-8 (wechat.md §2); a token's characters are.
         let answer: Value = serde_json::from_str(&String::from_utf8_lossy(body)).unwrap_or_default();
         if let Some(errcode) = wechat::errcode(body).filter(|&errcode| errcode != 0) {
             let errmsg = answer.get("errmsg").and_then(Value::as_str).unwrap_or("(no errmsg)");

@@ -1,4 +1,4 @@
-//! Who hands tokens out, as the refresher sees it (WECHAT.md §1).
+//! Who hands tokens out, as the refresher sees it (wechat.md §1).
 
 use std::time::Duration;
 

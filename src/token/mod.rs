@@ -2,7 +2,7 @@
 //!
 //! An account's token lives in a [`Slot`], which requests read without a lock. One
 //! [`Refresher`] task an account does all fetching; a request that WeChat refused reports the
-//! generation it used through a [`TokenHandle`] and gets a [`Remedy`] back (DESIGN §4).
+//! generation it used through a [`TokenHandle`] and gets a [`Remedy`] back (architecture.md §4).
 
 mod budget;
 mod failure;

@@ -1,4 +1,4 @@
-//! What a rejection of the current token leads to: a new token, the news that the old one is alive, or a no (DESIGN §4).
+//! What a rejection of the current token leads to: a new token, the news that the old one is alive, or a no (architecture.md §4).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const ALIVE_STANDS: Duration = Duration::from_secs(2);
 /// A classic token younger than this is asked about before it is superseded: the platform's back ends may lag behind.
 const YOUNG: Duration = Duration::from_secs(60);
 /// A token that dies with more than this left did not end by itself: WeChat lets an old one live 5 minutes beside its
-/// successor (WECHAT.md §1).
+/// successor (wechat.md §1).
 const EARLY: Duration = Duration::from_secs(300);
 /// This many early deaths within an hour mean that somebody else refreshes the account.
 const EARLY_SEVERAL: usize = 3;

@@ -1,13 +1,13 @@
-//! When to refresh and how long to back off: pure rules of DESIGN §4.
+//! When to refresh and how long to back off: pure rules of architecture.md §4.
 
 use std::time::Duration;
 
 use super::issuer::Fetch;
 use crate::wechat::Fault;
 
-/// WeChat's own maximum (WECHAT.md §1); a larger `expires_in` is not believed.
+/// WeChat's own maximum (wechat.md §1); a larger `expires_in` is not believed.
 const LONGEST_LIFE: Duration = Duration::from_secs(7_200);
-/// What a token without `expires_in` is trusted for: the stable endpoint's minimum (WECHAT.md §1).
+/// What a token without `expires_in` is trusted for: the stable endpoint's minimum (wechat.md §1).
 const UNSTATED_LIFE: Duration = Duration::from_secs(300);
 /// Transient failures back off from here …
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ pub fn lifetime(expires_in: Option<f64>) -> Duration {
 /// How long before its end a token of this `life` is replaced: `configured` or the endpoint's own, at most a quarter of the life.
 ///
 /// `spread` (0 … 1) is drawn once for each process, so that replicas of a stable account do not all come in the same second.
-/// The stable endpoint hands out a new token only within the last 5 minutes (WECHAT.md §1), hence 60 to 270 s.
+/// The stable endpoint hands out a new token only within the last 5 minutes (wechat.md §1), hence 60 to 270 s.
 pub(crate) fn margin(configured: Option<Duration>, endpoint: Fetch, life: Duration, spread: f64) -> Duration {
     let own = match endpoint {
         Fetch::Classic => Duration::from_secs(600),

@@ -94,7 +94,7 @@ impl<B: RequestBody> Upstream<B> {
     ///
     /// On a kept connection first. When that one dies before any byte of an answer, once more on a new one, if nothing
     /// was written yet or the request is `repeatable` (RFC 9110 §9.2.2): idle connections to WeChat die within seconds
-    /// (WECHAT.md §4).
+    /// (wechat.md §4).
     ///
     /// # Errors
     /// [`SendError`].
@@ -113,7 +113,8 @@ impl<B: RequestBody> Upstream<B> {
                 Err(failed) => return Err(failed.error),
             }
         }
-        let connection = self.connect().await?;
+        // Boxed, since few requests need it and its state would make every caller's connection larger.
+        let connection = Box::pin(self.connect()).await?;
         self.exchange(connection, request()).await.map_err(|failed| failed.error)
     }
 

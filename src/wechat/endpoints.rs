@@ -1,4 +1,4 @@
-//! Which credential an endpoint takes (WECHAT.md §3).
+//! Which credential an endpoint takes (wechat.md §3).
 //!
 //! WeChat has some 1,500 endpoints and adds more every month. Nearly all take the account's access
 //! token in the query, so that is what an unknown path is given, and only the exceptions stand here.
@@ -57,7 +57,7 @@ impl SecretName {
     }
 }
 
-/// The two endpoints that hand out an account's access token (WECHAT.md §1).
+/// The two endpoints that hand out an account's access token (wechat.md §1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenEndpoint {
     /// `GET /cgi-bin/token`: every call mints a token and supersedes the last one.

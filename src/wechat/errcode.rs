@@ -1,4 +1,4 @@
-//! Reading the errcode out of an answer (WECHAT.md §2).
+//! Reading the errcode out of an answer (wechat.md §2).
 //!
 //! WeChat's bodies are not always valid JSON: nicknames bring raw control characters and stray bytes.
 //! A strict parser would miss the errcode in them, and a bare search would find the text inside

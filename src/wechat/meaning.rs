@@ -1,4 +1,4 @@
-//! What WeChat's errcodes mean, and what to do about them (WECHAT.md §1, §2).
+//! What WeChat's errcodes mean, and what to do about them (wechat.md §1, §2).
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which credential a call gets from the gateway (WECHAT.md §3, DESIGN §8): the token, the secret, both, or none.
+//! Which credential a call gets from the gateway (wechat.md §3, architecture.md §8): the token, the secret, both, or none.
 
 use wxgate::sandbox::{DEFAULT_APPID, DEFAULT_SECRET, Fault, Sandbox};
 

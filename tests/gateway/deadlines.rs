@@ -74,7 +74,7 @@ async fn connect_timeout_ends_the_wait_for_an_address_that_does_not_answer() {
     let keys = format!("upstream.connect_timeout = '50ms'\n{}", account());
     let gateway = Gateway::at(&format!("http://{address}"), &keys).await;
     let reply = gateway.get("/sns/userinfo?access_token=81_user").await; // needs no token of ours
-    assert_eq!((reply.status, reply.error()), (504, Some("upstream_timeout")));
+    assert_eq!((reply.status, reply.error()), (502, Some("upstream_unreachable")));
 }
 
 /// An address whose queue is full, so that the kernel leaves the next connection without any answer.

@@ -1,4 +1,4 @@
-//! What the gateway says itself: every kind of it, seen over a socket (DESIGN §5).
+//! What the gateway says itself: every kind of it, seen over a socket (architecture.md §5).
 
 use hyper::header::HeaderValue;
 use wxgate::gateway::Kind;

@@ -8,6 +8,7 @@
 )]
 #![allow(unreachable_pub, reason = "the modules here have no outside")]
 
+mod callers;
 mod connections;
 mod credentials;
 mod deadlines;

@@ -1,4 +1,4 @@
-//! A token's life over sockets: where it comes from, and what callers read when it does not come (DESIGN §4).
+//! A token's life over sockets: where it comes from, and what callers read when it does not come (architecture.md §4).
 
 use std::net::SocketAddr;
 

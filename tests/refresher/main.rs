@@ -1,4 +1,4 @@
-//! The refresher alone, on tokio's paused clock, against a WeChat that is the sandbox's ledger (DESIGN §4).
+//! The refresher alone, on tokio's paused clock, against a WeChat that is the sandbox's ledger (architecture.md §4).
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Who calls, and what it may do (DESIGN §6).
+//! Who calls, and what it may do (architecture.md §6).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -144,11 +144,24 @@ impl Caller {
     /// # Errors
     /// Why not.
     pub(in crate::gateway) fn may(&self, path: &str, account: Option<&str>) -> Result<(), Error> {
+        self.decide(self.settings.paths.judge(path), path, account)
+    }
+
+    /// Whether it may have a placeholder for the account of this name, which it asks for at `path`. Its paths are judged
+    /// when it calls them: a list that had to name the token endpoints would keep SDKs out.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(in crate::gateway) fn may_hold(&self, path: &str, account: &str) -> Result<(), Error> {
+        self.decide(Judgement::Allowed, path, Some(account))
+    }
+
+    fn decide(&self, judgement: Judgement, path: &str, account: Option<&str>) -> Result<(), Error> {
         if self.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
             self.counters.limited.inc();
             return Err(Error::RateLimited);
         }
-        let refusal = match self.settings.paths.judge(path) {
+        let refusal = match judgement {
             Judgement::Disguised => {
                 self.counters.refused.inc();
                 return Err(Error::DisguisedPath);

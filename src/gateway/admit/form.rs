@@ -1,4 +1,4 @@
-//! The form of a request, and the rules against browsers and DNS rebinding (DESIGN §3.2).
+//! The form of a request, and the rules against browsers and DNS rebinding (architecture.md §3.2).
 
 use std::net::IpAddr;
 

@@ -1,6 +1,6 @@
 //! The request body as something that can be sent twice.
 //!
-//! It is collected before anything goes upstream: WeChat answers 412 to chunked bodies (WECHAT.md §4), a heal sends it
+//! It is collected before anything goes upstream: WeChat answers 412 to chunked bodies (wechat.md §4), a heal sends it
 //! once more, and a slow caller must hold no upstream connection. A request without a body pays nothing for it.
 
 mod collect;

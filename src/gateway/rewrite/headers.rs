@@ -50,7 +50,7 @@ pub(crate) fn outgoing(headers: &HeaderMap, host: &HeaderValue, length: Option<u
     outgoing
 }
 
-/// Fields that we write anew, or that are answered here (WECHAT.md §4: `Expect` is not passed on).
+/// Fields that we write anew, or that are answered here (wechat.md §4: `Expect` is not passed on).
 fn is_replaced(name: &HeaderName) -> bool {
     *name == header::HOST || *name == header::CONTENT_LENGTH || *name == header::EXPECT
 }

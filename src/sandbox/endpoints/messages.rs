@@ -19,7 +19,7 @@ pub(super) fn template(call: &Call) -> Answer {
 }
 
 /// `POST /wxa/msg_sec_check`: succeeds, with other errcodes nested in `detail`, one of which looks
-/// like a dead token. Only the top level counts (WECHAT.md §2).
+/// like a dead token. Only the top level counts (wechat.md §2).
 pub(super) fn security_check(call: &Call) -> Answer {
     let answer = r#"{"detail":[{"strategy":"content_model","errcode":40001,"suggest":"pass","label":100,"prob":90},
         {"strategy":"keyword","errcode":0}],"errcode":0,"errmsg":"ok","result":{"suggest":"pass","label":100},

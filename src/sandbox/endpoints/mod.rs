@@ -1,6 +1,6 @@
 //! The business endpoints, and the checks at WeChat's door that come before any of them.
 //!
-//! WeChat looks at the token before it looks at anything else (WECHAT.md §2), so a refused call has
+//! WeChat looks at the token before it looks at anything else (wechat.md §2), so a refused call has
 //! done nothing. Paths that are not listed here answer `ok` to a good token.
 
 mod media;
@@ -35,7 +35,7 @@ pub(super) fn answer(world: &World, call: Call) -> Answer {
         "/sns/userinfo" => sns::user_info(&call),
         "/sns/auth" => sns::auth(&call),
         "/cgi-bin/clear_quota/v2" => users::clear_quota_by_secret(world, &call),
-        // A Cloud Run token stands in for the account's own (WECHAT.md §3).
+        // A Cloud Run token stands in for the account's own (wechat.md §3).
         _ if call.parameter("cloudbase_access_token").is_some() => Answer::ok(),
         _ => match judge(world, &call).errcode() {
             None => business(world, call),

@@ -8,7 +8,7 @@ use crate::sandbox::world::World;
 
 /// How many follow the account.
 const FOLLOWERS: usize = 12_000;
-/// How many a page of the list holds; makes about 310 KB, the largest seen (WECHAT.md §4).
+/// How many a page of the list holds; makes about 310 KB, the largest seen (wechat.md §4).
 const PAGE: usize = 10_000;
 
 /// `GET /cgi-bin/user/info`

@@ -2,7 +2,7 @@
 //!
 //! Every method takes `now`, the time since the ledger began, so the same ledger serves the sandbox
 //! over real sockets and a property test that lives through simulated weeks. Nothing is drawn at
-//! random but the tokens' text, and that from a seed. The facts are those of WECHAT.md §1; quotas
+//! random but the tokens' text, and that from a seed. The facts are those of wechat.md §1; quotas
 //! are counted in fixed windows from time zero.
 
 mod book;

@@ -5,7 +5,7 @@ use fastrand::Rng;
 const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 
 /// Draws tokens that look like WeChat's: `92_`, then `[A-Za-z0-9_-]`, 136 to 160 characters in all
-/// (WECHAT.md §1). Not fit for secrets: whoever knows the seed knows them all.
+/// (wechat.md §1). Not fit for secrets: whoever knows the seed knows them all.
 #[derive(Debug)]
 pub(super) struct TokenText(Rng);
 

@@ -17,7 +17,7 @@ const SLACK: Duration = s(30);
 const LONGEST_PAUSE: Duration = s(3_600);
 const DAY: Duration = s(86_400);
 
-/// The longest pause after a failure (DESIGN §4).
+/// The longest pause after a failure (architecture.md §4).
 fn pause_after(failure: &Failure, fetch: Fetch) -> Duration {
     match failure.fault {
         Fault::Permanent | Fault::NoSuchEndpoint if fetch != Fetch::Classic => s(15),
@@ -97,7 +97,7 @@ pub fn fetches_are_bounded(record: &Record) {
     assert!(record.calls.len() as u64 <= bound, "{} > {bound}", record.calls.len());
 }
 
-/// A request goes without a token, or stays refused, only for one of the reasons in DESIGN §4.
+/// A request goes without a token, or stays refused, only for one of the reasons in architecture.md §4.
 pub fn every_refusal_has_a_reason(record: &Record) {
     for seen in &record.requests {
         let justified = match &seen.sent.outcome {
