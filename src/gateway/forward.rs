@@ -19,6 +19,10 @@ use crate::token::{Remedy, Token};
 use crate::upstream::{Answer, SendError};
 use crate::wechat::SecretName;
 
+/// What leaves the query of a call that takes the secret, whatever the caller wrote there. Some SDKs add their token to
+/// a login too, and that is a placeholder, which is nobody's business but ours.
+const CREDENTIALS: [&str; 4] = ["access_token", "appid", "secret", "appsecret"];
+
 /// A request on its way: its head and body as the caller sent them, and where it goes without the query.
 pub(super) struct Call<'a> {
     pub(super) head: &'a Parts,
@@ -113,9 +117,8 @@ impl Gateway {
         let answer = match secret {
             None => self.send(call, &["access_token"], &[token_pair]).await?,
             Some(name) => {
-                let removed = ["access_token", "appid", "secret", "appsecret"];
                 let [appid, secret] = secret_pair(account, name);
-                self.send(call, &removed, &[token_pair, appid, secret]).await?
+                self.send(call, &CREDENTIALS, &[token_pair, appid, secret]).await?
             }
         };
         let judged = judge(answer, &self.heal.errcodes).await;
@@ -132,7 +135,7 @@ impl Gateway {
         account: &Account,
         name: SecretName,
     ) -> Result<Response<ReplyBody>, Error> {
-        let answer = self.send(&call, &["appid", "secret", "appsecret"], &secret_pair(account, name)).await?;
+        let answer = self.send(&call, &CREDENTIALS, &secret_pair(account, name)).await?;
         Ok(reply(unjudged(answer), &[&account.secret, &account.secret_in_query], call.permit))
     }
 

@@ -45,6 +45,8 @@ async fn the_secret_is_filled_in_whatever_the_caller_sent_for_it() {
             "js_code=%41&&a=&",
             "secret",
         ),
+        // wechatpy adds its token to every call.
+        ("GET", "/sns/jscode2session", "?js_code=c&access_token=wxgate_AAAA&%61ccess_token=x", "js_code=c&", "secret"),
         ("GET", "/sns/oauth2/access_token", "?code=c&secret=wrong", "code=c&", "secret"),
         ("POST", "/cgi-bin/clear_quota/v2", "", "", "appsecret"),
         ("POST", "/cgi-bin/clear_quota/v2", &format!("?appid={id}&appsecret=wrong&secret=x"), "", "appsecret"),
