@@ -55,6 +55,8 @@ pub enum Error {
     HeadTooLarge,
     /// The body is larger than the limit.
     BodyTooLarge,
+    /// The body is in a transfer coding other than plain chunks.
+    TransferCoding,
     /// The body stopped coming.
     BodyTimeout,
     /// The body broke off or its framing was wrong.
@@ -179,7 +181,7 @@ impl Error {
             Self::HeadTooLarge => Kind::HeadTooLarge,
             Self::BodyTooLarge => Kind::BodyTooLarge,
             Self::BodyTimeout => Kind::BodyTimeout,
-            Self::BodyBroken(_) => Kind::BodyBroken,
+            Self::BodyBroken(_) | Self::TransferCoding => Kind::BodyBroken,
             Self::Spool(_) => Kind::BodyNotKept,
             Self::TooBusy => Kind::TooBusy,
             Self::NoToken(_) => Kind::NoToken,
@@ -267,6 +269,7 @@ impl fmt::Display for Error {
             | Self::RateLimited
             | Self::HeadTooLarge
             | Self::BodyTooLarge
+            | Self::TransferCoding
             | Self::BodyTimeout
             | Self::TooBusy => f.write_str(self.kind().form().message),
         }

@@ -70,6 +70,9 @@ pub(super) fn refusal(error: &Error) -> Response<ReplyBody> {
 
 fn strip(headers: &mut HeaderMap) {
     let mut removed = named_by_connection(headers);
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        removed.push(header::CONTENT_LENGTH); // it does not count beside the chunks (RFC 9112 §6.3)
+    }
     removed.extend(headers.keys().filter(|name| is_hop_by_hop(name) || is_ours(name)).cloned());
     for name in removed {
         headers.remove(name);

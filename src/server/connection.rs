@@ -58,13 +58,17 @@ async fn speak<H: Handler>(
     mut arrival: Arrival,
     handler: Rc<H>,
     limits: Limits,
-    stage: Follower,
+    mut stage: Follower,
 ) {
     let (socket, protocol) = match tls {
         None => (socket, Protocol::Http1),
         Some(tls) => {
             let shaking = timeout(limits.timeouts.head, handshake(socket, tls));
-            match shaking.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            let shaken = tokio::select! {
+                shaken = shaking => shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+                () = stage.reached(Stage::Draining) => return,
+            };
+            match shaken {
                 Ok(Secured { socket, protocol, names }) => {
                     arrival.names = names;
                     (socket, protocol)
@@ -109,6 +113,10 @@ async fn drive(connection: impl Graceful, pulse: &Pulse, timeouts: Timeouts, mut
                 return Poll::Ready(Some(outcome));
             }
             if !ending && draining.as_mut().poll(cx).is_ready() {
+                // hyper would wait for the first bytes of an HTTP/2 caller to say goodbye to it.
+                if pulse.awaits_preface() {
+                    return Poll::Ready(Some(Ok(())));
+                }
                 ending = true;
                 connection.as_mut().graceful_shutdown();
                 continue;

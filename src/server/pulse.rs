@@ -50,6 +50,8 @@ pub(super) struct Pulse {
     requests: Cell<usize>,
     /// Whether bytes that come while it is idle are the beginning of a head. In HTTP/2 they may be a ping.
     bytes_begin_heads: bool,
+    /// No byte has come yet.
+    untouched: Cell<bool>,
     blocked_since: Cell<Option<Instant>>,
     may_end_with_connection: Cell<bool>,
     resets: Cell<bool>,
@@ -61,6 +63,7 @@ impl Pulse {
             phase: Cell::new(Phase::Idle(Instant::now())),
             requests: Cell::new(0),
             bytes_begin_heads: protocol == Protocol::Http1,
+            untouched: Cell::new(true),
             blocked_since: Cell::new(None),
             may_end_with_connection: Cell::new(false),
             resets: Cell::new(false),
@@ -95,7 +98,13 @@ impl Pulse {
         phase.into_iter().chain(blocked).min_by_key(|(due, _)| *due)
     }
 
+    /// Whether HTTP/2 is agreed on and the caller has not begun to speak it.
+    pub(super) fn awaits_preface(&self) -> bool {
+        !self.bytes_begin_heads && self.untouched.get()
+    }
+
     fn received(&self) {
+        self.untouched.set(false);
         if let Phase::Idle(_) = self.phase.get()
             && self.bytes_begin_heads
         {

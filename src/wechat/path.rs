@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
+use memchr::memchr3;
 use percent_encoding::percent_decode_str;
 
 use super::{Credential, credential};
@@ -35,7 +35,7 @@ pub fn classify(path: &str) -> Result<Credential, Disguised> {
 
 /// The copy of a path (without the query) on which class and admission are judged.
 ///
-/// In this order: percent-decoded, cut at the first NUL, ASCII letters in lower case, `\` as `/`, the `;…` of
+/// In this order: percent-decoded, cut at the first NUL, `?` or `#`, ASCII letters in lower case, `\` as `/`, the `;…` of
 /// every segment dropped, empty segments collapsed, dot segments resolved (never above the root), no slash at
 /// the end; it always starts with one. A path that needs none of this comes back borrowed.
 ///
@@ -46,7 +46,7 @@ pub fn normalise(path: &str) -> Cow<'_, str> {
         return Cow::Borrowed(path);
     }
     let mut bytes: Vec<u8> = percent_decode_str(path).collect();
-    if let Some(end) = memchr(0, &bytes) {
+    if let Some(end) = memchr3(0, b'?', b'#', &bytes) {
         bytes.truncate(end);
     }
     bytes.make_ascii_lowercase();
@@ -67,12 +67,13 @@ fn is_plain(path: &str) -> bool {
     path == "/" || (path.starts_with('/') && previous != b'/')
 }
 
-/// Whether servers would resolve the path to different places: where `..` meets a `;` or a NUL, it depends on which of
-/// the two a server sees to first. `/cgi-bin/;/../token` is `/token` to some and `/cgi-bin/token` to others.
+/// Whether servers would resolve the path to different places: where `..` meets a `;` or an end (a NUL, `?`, `#`), it
+/// depends on which of the two a server sees to first. `/cgi-bin/;/../token` is `/token` to some and
+/// `/cgi-bin/token` to others.
 fn is_ambiguous(path: &str) -> bool {
     let bytes: Vec<u8> = percent_decode_str(path).collect();
     let climbs = bytes.windows(2).any(|pair| pair == b"..");
-    climbs && bytes.iter().any(|byte| matches!(byte, b';' | 0))
+    climbs && bytes.iter().any(|byte| matches!(byte, b';' | 0 | b'?' | b'#'))
 }
 
 fn resolve_segments(path: &str) -> String {
@@ -130,6 +131,8 @@ mod tests {
             ("/a%5c..%5cb", "/b"),
             ("/a%3bx/b", "/a/b"),
             ("/a%00/../b", "/a"),
+            ("/a%3f/../b", "/a"),
+            ("/a%23b", "/a"),
             ("/a%", "/a%"),
             ("/a%4", "/a%4"),
             ("/a%zz", "/a%zz"),
@@ -171,6 +174,9 @@ mod tests {
             "/cgi-bin/token%00",
             "/cgi-bin/token%2f",
             "/cgi-bin/token%3bx",
+            "/cgi-bin/token%3f",
+            "/cgi-bin/token%23x",
+            "/x%3f/../cgi-bin/token",
             "/..%2fcgi-bin/token",
             r"/cgi-bin\token",
             r"\cgi-bin\token",

@@ -41,6 +41,9 @@ impl Rules {
         if head_size(head) > self.head_size {
             return Err(Error::HeadTooLarge);
         }
+        if !is_at_most_chunked(&head.headers) {
+            return Err(Error::TransferCoding);
+        }
         let hosts = hosts(head)?;
         if self.browsers {
             return Ok(());
@@ -96,6 +99,12 @@ fn without_port(authority: &str) -> Option<&str> {
     let port = if rest.is_empty() { Some("") } else { rest.strip_prefix(':') };
     let valid = host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/\\@?#[]".contains(&byte));
     (valid && port?.bytes().all(|byte| byte.is_ascii_digit())).then_some(host)
+}
+
+/// No other transfer coding is undone here, so that the body would go on still coded (RFC 9112 §6.1).
+fn is_at_most_chunked(headers: &HeaderMap) -> bool {
+    let mut fields = headers.get_all(header::TRANSFER_ENCODING).iter();
+    fields.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) && fields.next().is_none()
 }
 
 /// Browsers send these by themselves, and no back end does.

@@ -44,10 +44,21 @@ pub(crate) fn outgoing(headers: &HeaderMap, host: &HeaderValue, length: Option<u
     if served {
         outgoing.remove(header::AUTHORIZATION);
     }
+    join_cookies(&mut outgoing);
     if let Some(length) = length {
         outgoing.insert(header::CONTENT_LENGTH, length.into());
     }
     outgoing
+}
+
+/// HTTP/2 may carry cookies in several fields, HTTP/1.1 in one only (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        headers.insert(header::COOKIE, cookie);
+    }
 }
 
 /// Fields that we write anew, or that are answered here (wechat.md §4: `Expect` is not passed on).
@@ -104,6 +115,12 @@ mod tests {
         let fields = headers(&[("authorization", "Bearer x"), ("x-a", "1")]);
         let outgoing = outgoing(&fields, &HeaderValue::from_static("up"), None, true);
         assert!(!outgoing.contains_key("authorization") && outgoing.contains_key("x-a"));
+    }
+
+    #[test]
+    fn cookies_that_came_in_several_fields_go_in_one() {
+        let kept = sent(&[("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2; c=3")], None);
+        assert_eq!(kept, ["host: up", "cookie: a=1; b=2; c=3", "x-a: 1"]);
     }
 
     #[test]
