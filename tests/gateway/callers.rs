@@ -31,9 +31,13 @@ fn listen(admit: &str) -> String {
 
 /// A caller with these virtual secrets and `more` keys.
 fn caller(name: &str, secrets: &[&str], more: &str) -> String {
-    let hashes: Vec<_> =
-        secrets.iter().map(|secret| HEXLOWER.encode(digest(&SHA256, secret.as_bytes()).as_ref())).collect();
+    let hashes: Vec<_> = secrets.iter().map(|secret| hash_of(secret)).collect();
     format!("[[caller]]\nname = '{name}'\nsecrets = {hashes:?}\n{more}\n")
+}
+
+/// What the configuration has in a virtual secret's place.
+pub fn hash_of(secret: &str) -> String {
+    HEXLOWER.encode(digest(&SHA256, secret.as_bytes()).as_ref())
 }
 
 /// The caller that most of these tests are about.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use wxgate::app::{App, AppError};
@@ -147,8 +147,8 @@ pub async fn within<F: Future>(future: F) -> F::Output {
 }
 
 /// A caller's connection.
-pub struct Caller {
-    pub stream: TcpStream,
+pub struct Caller<S = TcpStream> {
+    pub stream: S,
     received: Vec<u8>,
 }
 
@@ -165,9 +165,11 @@ impl Caller {
     pub async fn connect(address: SocketAddr) -> Self {
         Self::over(within(TcpStream::connect(address)).await.unwrap())
     }
+}
 
+impl<S: AsyncRead + AsyncWrite + Unpin> Caller<S> {
     /// On a connection that is there already.
-    pub fn over(stream: TcpStream) -> Self {
+    pub fn over(stream: S) -> Self {
         Self { stream, received: Vec::new() }
     }
 

@@ -1,10 +1,11 @@
 //! TLS to the upstream, with real certificates from an authority of the test's own.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::NamedTempFile;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -36,15 +37,26 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), file }
     }
 
+    /// Its certificate, PEM.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// A certificate for `name`, and its key.
+    pub fn sign(&self, name: &str) -> (Certificate, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        (certificate, key)
+    }
+
     /// The key that makes a gateway trust it.
     pub fn ca_file(&self) -> String {
-        format!("upstream.ca_file = '{}'\n", self.file.path().display())
+        format!("upstream.ca_file = '{}'\n", self.path().display())
     }
 
     /// A sandbox with a certificate for `name`.
     pub async fn sandbox(&self, name: &str, versions: &[&'static SupportedProtocolVersion]) -> Sandbox {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let (certificate, key) = self.sign(name);
         let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(versions)
             .unwrap()

@@ -4,7 +4,7 @@ use hyper::header::AUTHORIZATION;
 use wxgate::gateway::Placeholder;
 
 use super::{
-    FAR, INFO, NEAR, SECRET, assert_served, caller, classic, crm, demanding, refused, stable, token_in, with_bearer,
+    FAR, INFO, NEAR, SECRET, assert_served, caller, classic, crm, demanding, hash_of, refused, stable, token_in, with_bearer,
     with_token,
 };
 use crate::support::{Caller, Gateway, calls, last_call, sandbox};
@@ -47,8 +47,7 @@ async fn an_authorization_that_did_not_serve_is_wechats() {
 async fn anything_else_in_authorization_is_no_virtual_secret() {
     let wechat = sandbox().await;
     let gateway = demanding(&wechat, "['bearer']", &crm("")).await;
-    let hash = data_encoding::HEXLOWER
-        .encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, SECRET.as_bytes()).as_ref());
+    let hash = hash_of(SECRET);
     for value in [
         "",
         "Bearer",
