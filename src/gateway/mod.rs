@@ -11,7 +11,7 @@ mod judge;
 mod local;
 mod placeholder;
 mod reply;
-mod rewrite;
+pub mod rewrite;
 mod route;
 
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub use error::{Error, Kind};
 pub use in_flight::InFlight;
 pub use placeholder::{Claims, Placeholder, PlaceholderKey, SecretId};
 pub use reply::ReplyBody;
-pub use route::{Account, Accounts};
+pub use route::{Account, Accounts, Action, Route, Selected};
 
 use crate::config::TokenEndpoint;
 use crate::upstream::Upstream;
@@ -36,7 +36,6 @@ use admit::{Identified, Shown, identify};
 use forward::{Call, Credentials};
 use local::TokenCall;
 use reply::refusal;
-use route::{Action, Route};
 
 /// One worker's gateway. What it shares with the other workers is behind an [`Arc`].
 pub struct Gateway {
@@ -133,16 +132,19 @@ impl Gateway {
         if door.admits.is_empty() || matches!(route.action, Action::TokenEndpoint(..)) {
             return Ok(None);
         }
+        let query = route.query.unwrap_or_default();
         let secret = match route.action {
-            Action::Secret(_, name) | Action::TokenAndSecret(_, name) => {
-                rewrite::values(route.query.unwrap_or_default(), name.as_str()).next()
-            }
-            Action::Foreign => return Err(Error::UnknownAccount),
+            Action::Secret(_, name) | Action::TokenAndSecret(_, name) => rewrite::values(query, name.as_str()).next(),
+            Action::Foreign => rewrite::values(query, "secret").chain(rewrite::values(query, "appsecret")).next(),
             Action::Token(_) | Action::Nothing | Action::TokenEndpoint(..) => None,
         };
         let claims = route.placeholder.as_ref().and_then(Placeholder::claims);
         let shown = Shown { peer, headers: &head.headers, claims, secret: secret.as_deref() };
         let identified = identify(&self.callers, &door.admits, shown)?;
+        // Only now: which appids are ours is nobody's business who is not admitted.
+        if matches!(route.action, Action::Foreign) {
+            return Err(Error::UnknownAccount);
+        }
         identified.caller.may(route.path, route.action.account().map(|account| account.name.as_str()))?;
         Ok(Some(identified))
     }

@@ -44,17 +44,20 @@ pub struct Accounts {
 
 /// What is to be done with a request.
 #[derive(Debug)]
-pub(super) struct Route<'a> {
-    pub(super) path: &'a str,
-    pub(super) query: Option<&'a str>,
-    pub(super) action: Action,
+pub struct Route<'a> {
+    /// The path that goes upstream: the caller's, less the prefix that names an account.
+    pub path: &'a str,
+    /// The query as the caller wrote it.
+    pub query: Option<&'a str>,
+    /// What is to be done.
+    pub action: Action,
     /// The placeholder that the request came with; its account's key has signed it.
-    pub(super) placeholder: Option<Placeholder>,
+    pub placeholder: Option<Placeholder>,
 }
 
 /// What the gateway adds to a request, or answers itself.
 #[derive(Debug)]
-pub(super) enum Action {
+pub enum Action {
     /// Put the account's token in, and judge the answer.
     Token(Arc<Account>),
     /// Write the account's appid and secret.
@@ -71,7 +74,7 @@ pub(super) enum Action {
 
 /// The account that a request selects.
 #[derive(Debug, Clone)]
-pub(super) struct Selected {
+pub struct Selected {
     account: Option<Arc<Account>>,
     /// Whether it was named, rather than being the default.
     named: bool,
@@ -89,7 +92,10 @@ impl Accounts {
     }
 
     /// The account and the action for a request to `path` and `query`. `listener` is the listener's own account.
-    pub(super) fn route<'a>(
+    ///
+    /// # Errors
+    /// The path is disguised, or no account or more than one is selected, or the placeholder is not ours.
+    pub fn route<'a>(
         &self,
         path: &'a str,
         query: Option<&'a str>,
@@ -175,7 +181,7 @@ impl Accounts {
 
 impl Action {
     /// The account whose credential is used.
-    pub(super) fn account(&self) -> Option<&Account> {
+    pub fn account(&self) -> Option<&Account> {
         match self {
             Self::Token(account) | Self::Secret(account, _) | Self::TokenAndSecret(account, _) => Some(account),
             Self::Nothing | Self::Foreign | Self::TokenEndpoint(..) => None,

@@ -4,4 +4,4 @@ mod headers;
 mod query;
 
 pub(super) use headers::{is_hop_by_hop, is_ours, named_by_connection, outgoing};
-pub(super) use query::{Pair, target, values};
+pub use query::{Pair, target, values};

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 /// A parameter to add: a name and a value, both as they are to stand in the query.
-pub(crate) type Pair<'a> = (&'a str, &'a str);
+pub type Pair<'a> = (&'a str, &'a str);
 
 /// `path?query` without any parameter named in `removed` (also where the name is percent-encoded), and with `added`
 /// at the end. Order, encoding, empty values and repeated names of all others stay as they are.
-pub(crate) fn target(path: &str, query: Option<&str>, removed: &[&str], added: &[Pair<'_>]) -> String {
+pub fn target(path: &str, query: Option<&str>, removed: &[&str], added: &[Pair<'_>]) -> String {
     let kept = without(query.unwrap_or_default(), removed);
     let added_length: usize = added.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
     let mut target = String::with_capacity(path.len() + 1 + kept.len() + added_length);
@@ -32,7 +32,7 @@ pub(crate) fn target(path: &str, query: Option<&str>, removed: &[&str], added: &
 }
 
 /// The percent-decoded values of every parameter of this name, in their order.
-pub(crate) fn values<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
+pub fn values<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
     query.split('&').filter(move |parameter| is_named(parameter, name)).map(|parameter| {
         let value = parameter.split_once('=').map_or("", |(_, value)| value);
         percent_decode_str(value).decode_utf8_lossy()

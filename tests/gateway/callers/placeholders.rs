@@ -53,14 +53,15 @@ async fn only_a_placeholder_that_names_its_caller_opens_a_demanding_listener() {
     let mut open = Caller::connect(gateway.addresses[1]).await;
     open.request("GET", &format!("{CLASSIC}?secret=any"), &[], b"").await;
     let nobodys = token_in(&open.reply().await);
+    open.request("GET", &format!("{INFO}&access_token={nobodys}"), &[], b"").await;
+    assert_served(&open.reply().await);
+    wechat.world().journal().clear();
     let real = wechat.world().with_ledger(|ledger, _| ledger.newest(DEFAULT_APPID, Kind::Stable).unwrap().to_owned());
     for token in [&nobodys, "92_some-token-of-wechats", &real, SECRET, ""] {
         assert_eq!(refused(&with_token(&gateway, token).await), (401, Some("caller_unknown")), "{token}");
     }
     assert_eq!(refused(&gateway.get(INFO).await), (401, Some("caller_unknown")));
     assert!(calls(&wechat).is_empty());
-    open.request("GET", &format!("{INFO}&access_token={nobodys}"), &[], b"").await;
-    assert_served(&open.reply().await);
 }
 
 /// Its answer must be WeChat's own, so that the SDK asks for a new one.

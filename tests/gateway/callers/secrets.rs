@@ -67,12 +67,15 @@ async fn an_appid_of_nobody_here_passes_an_open_listener_alone() {
     let keys = format!("{}{}{}", listen("['placeholder', 'network']"), listen("[]"), crm(NEAR));
     let gateway = Gateway::with(&wechat, &keys).await;
     let mut open = Caller::connect(gateway.addresses[1]).await;
-    for target in [
-        format!("/sns/jscode2session?appid=wx9999999999999999&secret={SECRET}&js_code=c"),
-        "/sns/jscode2session?secret=their%2Dsecret&appid=wx9999999999999999&js_code=c&".to_owned(),
-        "/donut/code2verifyinfo?appid=wx9999999999999999&code=c".to_owned(),
+    const UNKNOWN: (u16, Option<&str>) = (401, Some("caller_unknown"));
+    const NO_ACCOUNT: (u16, Option<&str>) = (404, Some("no_account"));
+    for (target, answer) in [
+        (format!("/sns/jscode2session?appid=wx9999999999999999&secret={SECRET}&js_code=c"), NO_ACCOUNT),
+        ("/sns/jscode2session?secret=their%2Dsecret&appid=wx9999999999999999&js_code=c&".to_owned(), UNKNOWN),
+        ("/cgi-bin/clear_quota/v2?appsecret=theirs&appid=wx9999999999999999".to_owned(), UNKNOWN),
+        ("/donut/code2verifyinfo?appid=wx9999999999999999&code=c".to_owned(), NO_ACCOUNT),
     ] {
-        assert_eq!(refused(&gateway.get(&target).await), (404, Some("no_account")), "{target}");
+        assert_eq!(refused(&gateway.get(&target).await), answer, "{target}");
         assert!(calls(&wechat).is_empty());
         open.request("GET", &target, &[], b"").await;
         assert_eq!(open.reply().await.error(), None, "{target}");

@@ -4,8 +4,8 @@ use hyper::header::AUTHORIZATION;
 use wxgate::gateway::Placeholder;
 
 use super::{
-    FAR, INFO, NEAR, SECRET, assert_served, caller, classic, crm, demanding, hash_of, refused, stable, token_in, with_bearer,
-    with_token,
+    FAR, INFO, NEAR, SECRET, assert_served, caller, classic, crm, demanding, hash_of, refused, stable, token_in,
+    with_bearer, with_token,
 };
 use crate::support::{Caller, Gateway, calls, last_call, sandbox};
 

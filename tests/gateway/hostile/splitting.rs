@@ -30,7 +30,7 @@ async fn what_a_caller_writes_is_in_no_head() {
         format!("/cgi-bin/token?appid={line}"),
         format!("/cgi-bin/token{line}"),
         format!("/sns/jscode2session?appid={line}&appid=b"),
-        format!("/%E5%98%8A%E5%98%8DX-Injected:1"),
+        "/%E5%98%8A%E5%98%8DX-Injected:1".to_owned(),
     ] {
         for fields in ["X: y", "X-Wxgate-Account: Injected", "Origin: Injected", "Transfer-Encoding: Injected"] {
             let mut caller = gateway.connect().await;
