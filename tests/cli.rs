@@ -167,6 +167,23 @@ async fn wrong_usage_exits_with_2() {
     }
 }
 
+/// What it prints goes into the configuration, and must be right there.
+#[tokio::test]
+async fn a_virtual_secret_is_made_for_a_name_that_a_caller_may_have() {
+    let run = wxgate(&["caller", "add", "crm"], None, &[]).await;
+    assert_eq!((run.exit, run.stderr.as_str()), (0, ""));
+    let is_secret = |line: &&str| line.len() == 32 && line.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert_eq!(run.stdout.lines().map(str::trim).filter(is_secret).count(), 1, "{}", run.stdout);
+    let (_, lines) = run.stdout.split_once("[[caller]]").unwrap();
+    let keys = format!("[[account]]\nappid = 'wx1'\nsecret = 's'\n[[caller]]{lines}");
+    let parsed = wxgate::config::parse(&keys, &wxgate::config::Environment::default()).unwrap();
+    assert_eq!((parsed.config.callers[0].name.as_str(), parsed.config.callers[0].secrets.len()), ("crm", 1));
+    for name in ["", "a b", "a\"b", "..", "é"] {
+        let run = wxgate(&["caller", "add", name], None, &[]).await;
+        assert_eq!((run.exit, run.stdout.as_str()), (2, ""), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn it_tells_its_version() {
     let run = wxgate(&["--version"], None, &[]).await;

@@ -7,6 +7,7 @@ use aws_lc_rs::rand;
 use data_encoding::HEXLOWER;
 
 use super::say_problem;
+use crate::config::checked_name;
 
 /// What is to be done about callers.
 #[derive(Debug, clap::Subcommand)]
@@ -17,6 +18,7 @@ pub(super) enum Action {
     /// its SHA-256 only. A caller may have several, so that one can be replaced without a gap.
     Add {
         /// The caller's name
+        #[arg(value_parser = |name: &str| checked_name(name.to_owned()))]
         name: String,
     },
 }

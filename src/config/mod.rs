@@ -25,6 +25,7 @@ use secrecy::SecretString;
 pub use environment::Environment;
 pub use load::{Loaded, load, parse};
 pub use problem::{Problem, Problems};
+pub(crate) use value::checked_name;
 
 /// Everything that the program may trust about its configuration.
 #[derive(Debug, Clone)]
@@ -134,7 +135,8 @@ pub struct Server {
     pub head_timeout: Duration,
     /// `idle_timeout`: how long a kept-alive connection may be silent; default 75 s.
     pub idle_timeout: Duration,
-    /// `send_timeout`: how long a caller may take none of the answer's bytes; default 30 s.
+    /// `send_timeout`: how long a caller may take none of the answer's bytes (HTTP/2: make no room for 16 KiB of
+    /// it); default 30 s.
     pub send_timeout: Duration,
     /// `drain_timeout`: how long a stop waits for requests in flight; default 25 s.
     pub drain_timeout: Duration,
@@ -152,7 +154,8 @@ pub struct Admin {
 pub struct Body {
     /// `memory`: bytes of one body that stay in memory; the rest goes to a file; default 1 MiB.
     pub memory: usize,
-    /// `memory_total`: bytes of all bodies together that stay in memory; beyond, even small ones go to files; default 256 MiB.
+    /// `memory_total`: bytes of all bodies together that stay in memory; beyond, even small ones go to files, each through a
+    /// buffer of 256 KiB; default 256 MiB.
     pub memory_total: usize,
     /// `limit`: bytes of one body at most (413 beyond); default 64 MiB.
     pub limit: u64,

@@ -142,6 +142,22 @@ pub(super) fn rate(value: Value) -> Result<Rate, String> {
     parsed.ok_or_else(|| "must be requests in a time, such as \"100/s\", \"1000/m\" or \"5000/h\"".to_owned())
 }
 
+/// The name of an account or a caller, if it is fit to be one. Names stand in paths (`/@name/…`) and name files: `.` and
+/// `..` would be something else there.
+///
+/// # Errors
+///
+/// What would be right.
+pub(crate) fn checked_name(name: String) -> Result<String, String> {
+    let charset = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    let dots = name.bytes().all(|byte| byte == b'.');
+    if charset && !dots && (1..=64).contains(&name.len()) {
+        Ok(name)
+    } else {
+        Err("must have 1 to 64 of the characters A-Z, a-z, 0-9, \"_\", \".\" and \"-\", and not only dots".to_owned())
+    }
+}
+
 /// An IP address and a port.
 pub(super) fn address(value: Value) -> Result<SocketAddr, String> {
     text(value)?

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 /// Connections that the kernel keeps waiting while none is accepted; the kernel lowers it to its own limit.
 const BACKLOG: i32 = 4_096;
@@ -93,16 +93,18 @@ fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn listen_unix(address: &UnixAddress) -> io::Result<ListeningSocket> {
     remove_stale(&address.path)?;
-    let listener = UnixListener::bind(&address.path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(&address.path)?)?;
     let file = SocketFile { path: address.path.clone(), inode: fs::metadata(&address.path)?.ino() };
-    // Narrow first, then hand over: at no moment may more people connect than in the end.
+    // Before it listens: the umask may be wider, and at no moment may more people connect than in the end.
     fs::set_permissions(&address.path, fs::Permissions::from_mode(address.mode))?;
     let (user, group) = address.owner;
     if user.is_some() || group.is_some() {
         chown(&address.path, user, group)?;
     }
-    listener.set_nonblocking(true)?;
-    Ok(ListeningSocket::Unix(listener, file))
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(ListeningSocket::Unix(socket.into(), file))
 }
 
 /// A socket file outlives a process that was killed. It is removed only when nobody answers behind it.

@@ -13,6 +13,7 @@ mod protocol;
 mod pulse;
 mod socket;
 mod stage;
+mod stream;
 mod tls;
 mod worker;
 
@@ -71,6 +72,6 @@ pub struct Timeouts {
     pub head: Duration,
     /// Without a request.
     pub idle: Duration,
-    /// Without taking any of an answer's bytes.
+    /// Without taking any of an answer's bytes; in HTTP/2, without making room for 16 KiB of it.
     pub send: Duration,
 }

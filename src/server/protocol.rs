@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::pin::Pin;
+use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
 use hyper::rt::bounds::Http2ServerConnExec;
@@ -10,6 +11,7 @@ use hyper::server::conn;
 use hyper::service::HttpService;
 
 use super::Limits;
+use super::stream;
 
 /// hyper's buffer for one connection, at most: enough for any head within its limit, and for bodies in large pieces.
 const BUFFER: usize = 128 * 1024;
@@ -27,7 +29,7 @@ pub(super) fn http1(limits: &Limits) -> conn::http1::Builder {
 }
 
 pub(super) fn http2(limits: &Limits) -> conn::http2::Builder<OnThisWorker> {
-    let mut builder = conn::http2::Builder::new(OnThisWorker);
+    let mut builder = conn::http2::Builder::new(OnThisWorker { patience: limits.timeouts.send });
     builder
         .auto_date_header(false)
         .max_concurrent_streams(STREAMS)
@@ -37,11 +39,14 @@ pub(super) fn http2(limits: &Limits) -> conn::http2::Builder<OnThisWorker> {
 
 /// Runs an HTTP/2 connection's streams on the worker that has the connection.
 #[derive(Clone, Copy)]
-pub(super) struct OnThisWorker;
+pub(super) struct OnThisWorker {
+    /// How long a caller may leave a stream's answer.
+    patience: Duration,
+}
 
 impl<F: Future + 'static> Executor<F> for OnThisWorker {
     fn execute(&self, stream: F) {
-        tokio::task::spawn_local(async move { drop(stream.await) });
+        tokio::task::spawn_local(stream::run(stream, self.patience));
     }
 }
 

@@ -5,7 +5,7 @@ use toml::{Table, Value};
 
 use crate::config::secret_source;
 use crate::config::section::Section;
-use crate::config::value::{boolean, choice, text};
+use crate::config::value::{boolean, checked_name, choice, text};
 use crate::config::{Account, TokenKind};
 
 /// The two variables that make an account where the file has none.
@@ -104,17 +104,6 @@ fn name(section: &mut Section<'_>, appid: &str) -> String {
         Ok(Some(name)) => name,
         Ok(None) => appid.to_owned(),
         Err(_) => String::new(),
-    }
-}
-
-/// Names stand in paths (`/@name/…`) and name files: `.` and `..` would be something else there.
-pub(super) fn checked_name(name: String) -> Result<String, String> {
-    let charset = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
-    let dots = name.bytes().all(|byte| byte == b'.');
-    if charset && !dots && (1..=64).contains(&name.len()) {
-        Ok(name)
-    } else {
-        Err("must have 1 to 64 of the characters A-Z, a-z, 0-9, \"_\", \".\" and \"-\", and not only dots".to_owned())
     }
 }
 

@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 
-use super::account::checked_name;
 use crate::config::section::Section;
-use crate::config::value::{boolean, host_name, network, path_pattern, quoted, rate, sha256, text};
+use crate::config::value::{boolean, checked_name, host_name, network, path_pattern, quoted, rate, sha256, text};
 use crate::config::{Account, Caller};
 
 /// The callers, in their order.

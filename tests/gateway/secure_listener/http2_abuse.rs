@@ -2,10 +2,11 @@
 
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
-use wxgate::sandbox::Sandbox;
+use wxgate::sandbox::{Fault, Sandbox};
 
 use super::frames::{
-    CANCEL, CONTINUATION, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Frames, HEADERS, RST_STREAM, frame, get,
+    CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Frames, HEADERS, RST_STREAM, SETTINGS,
+    frame, get,
 };
 use super::http2_caller::Http2Caller;
 use super::{H2, INFO, Secure};
@@ -135,6 +136,31 @@ async fn a_request_without_an_authority_or_with_fields_of_a_connection_is_malfor
         abused.wechat.world().journal().clear();
     }
     abused.assert_serves().await;
+}
+
+/// A window that stays shut blocks no socket: only the stream itself shows that its caller takes nothing.
+#[tokio::test]
+async fn an_answer_that_is_not_taken_ends_its_stream_and_no_other() {
+    let abused = Abused::start("server.requests = 1\nserver.send_timeout = '100ms'\n").await;
+    abused.wechat.world().faults().add(Fault::at("/wxa/large").body(vec![b'x'; 1 << 20]));
+    let mut frames = abused.frames().await;
+    for window in [0, 1] {
+        frames.write(&frame(SETTINGS, 0, 0, &initial_window(window))).await;
+        let stream = 1 + 2 * window;
+        frames
+            .write(&frame(HEADERS, END_STREAM | END_HEADERS, stream, &get("/wxa/large", Some("localhost"), &[])))
+            .await;
+        assert_eq!(frames.next(RST_STREAM).await, Some(CANCEL.to_be_bytes().to_vec()), "{window}");
+        abused.assert_serves().await;
+    }
+    frames.write(&frame(SETTINGS, 0, 0, &initial_window(65_535))).await;
+    frames.write(&frame(HEADERS, END_STREAM | END_HEADERS, 5, &get(INFO, Some("localhost"), &[]))).await;
+    assert!(frames.next(DATA).await.unwrap().starts_with(b"{"), "the connection goes on");
+}
+
+/// SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 §6.5.2).
+fn initial_window(bytes: u32) -> Vec<u8> {
+    [&[0, 4][..], &bytes.to_be_bytes()].concat()
 }
 
 #[tokio::test]
