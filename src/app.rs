@@ -17,6 +17,7 @@ use crate::gateway::{
     PathList, Peer, PlaceholderKey, Rate, ReplyBody, Rules,
 };
 use crate::metrics::Metrics;
+use crate::observe::Observations;
 use crate::secret::in_query;
 use crate::server::{
     Address, Arrival, BindError, Bound, Control, Handler, Limits, Listener, Stage, Timeouts, TlsFiles, UnixAddress,
@@ -66,6 +67,7 @@ struct Shared {
     host: HeaderValue,
     body_budget: Arc<MemoryBudget>,
     in_flight: Arc<InFlight>,
+    observations: Arc<Observations>,
 }
 
 impl App {
@@ -81,15 +83,17 @@ impl App {
         let mut health = Vec::with_capacity(config.accounts.len());
         let http = egress.issuer_http()?;
         let metrics = Metrics::default();
+        let observations = Observations::new(config.server.workers);
         for account in &config.accounts {
             let issuer = issuer(&config, account, http.clone());
             let (refresher, token) = Refresher::new(refresher_settings(&config, account), issuer, store(&config));
             health.push((account.name.clone(), token.clone()));
-            accounts.push(gateway_account(account, token, &metrics)?);
+            accounts.push(gateway_account(account, token, &metrics, &observations)?);
             refreshers.push(refresher);
         }
         let callers = Callers::new(config.callers.iter().map(caller_settings).collect(), &metrics);
-        let admin = config.admin.address.map(|address| Admin::bind(address, health, metrics)).transpose()?;
+        let seen = Arc::clone(&observations);
+        let admin = config.admin.address.map(|address| Admin::bind(address, health, metrics, seen)).transpose()?;
         let default = config.accounts.iter().find(|account| account.default).map(|account| account.name.as_str());
         let host = HeaderValue::from_str(&host_field(&config.upstream.base_url));
         let shared = Shared {
@@ -99,6 +103,7 @@ impl App {
             host: host.map_err(|_| AppError::Unusable("upstream.base_url"))?,
             body_budget: MemoryBudget::new(config.body.memory_total),
             in_flight: InFlight::new(config.server.requests),
+            observations,
             config: Arc::new(config),
             egress,
         };
@@ -185,6 +190,7 @@ fn worker(shared: &Shared) -> Result<Worker, ConnectError> {
         heal: Heal { errcodes: config.heal.errcodes.clone(), pause: config.heal.pause },
         token_wait: config.token.wait_timeout,
         in_flight: Arc::clone(&shared.in_flight),
+        observer: shared.observations.observer(),
     };
     Ok(Worker { gateway, doors: Arc::clone(&shared.doors) })
 }
@@ -265,7 +271,12 @@ fn caller_settings(caller: &config::Caller) -> CallerSettings {
     }
 }
 
-fn gateway_account(account: &config::Account, token: TokenHandle, metrics: &Metrics) -> Result<Account, AppError> {
+fn gateway_account(
+    account: &config::Account,
+    token: TokenHandle,
+    metrics: &Metrics,
+    observations: &Observations,
+) -> Result<Account, AppError> {
     let key = account.placeholder_key.as_ref().unwrap_or(&account.secret);
     Ok(Account {
         name: account.name.clone(),
@@ -274,6 +285,7 @@ fn gateway_account(account: &config::Account, token: TokenHandle, metrics: &Metr
         secret_in_query: in_query(&account.secret),
         placeholder_key: PlaceholderKey::derive(key).map_err(|_| AppError::Unusable("account.placeholder_key"))?,
         heals: metrics.heals(&account.name),
+        seen: observations.account(&account.name),
         token,
     })
 }

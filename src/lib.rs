@@ -12,6 +12,7 @@ pub mod config;
 pub mod egress;
 pub mod gateway;
 pub mod metrics;
+pub mod observe;
 pub mod sandbox;
 pub mod secret;
 pub mod server;

@@ -16,6 +16,7 @@ pub struct Metrics {
     callers: Family<Caller, Counter>,
     unknown_callers: Counter,
     heals: Family<Heal, Counter>,
+    heals_attempted: Family<Account, Counter>,
 }
 
 /// One caller's counters.
@@ -34,6 +35,8 @@ pub struct CallerCounters {
 /// One account's heals.
 #[derive(Debug, Clone)]
 pub struct HealCounters {
+    /// Requests for which a heal was called for.
+    pub attempted: Counter,
     /// Requests that WeChat took the second time.
     pub healed: Counter,
     /// Requests whose refusal went to the caller.
@@ -44,6 +47,11 @@ pub struct HealCounters {
 struct Caller {
     caller: String,
     outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Account {
+    account: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -63,7 +71,13 @@ impl Default for Metrics {
             unknown_callers.clone(),
         );
         registry.register("heals", "Requests whose token WeChat refused, by how their heal ended", heals.clone());
-        Self { registry, callers, unknown_callers, heals }
+        let heals_attempted = Family::default();
+        registry.register(
+            "heals_attempted",
+            "Requests for which a heal was called for; those whose caller left meanwhile are in neither outcome",
+            heals_attempted.clone(),
+        );
+        Self { registry, callers, unknown_callers, heals, heals_attempted }
     }
 }
 
@@ -87,7 +101,8 @@ impl Metrics {
     /// The heals of the account of this name.
     pub fn heals(&self, account: &str) -> HealCounters {
         let counter = |outcome| self.heals.get_or_create(&Heal { account: account.to_owned(), outcome }).clone();
-        HealCounters { healed: counter("healed"), failed: counter("failed") }
+        let attempted = self.heals_attempted.get_or_create(&Account { account: account.to_owned() }).clone();
+        HealCounters { attempted, healed: counter("healed"), failed: counter("failed") }
     }
 
     /// Adds what is looked up at each scrape.

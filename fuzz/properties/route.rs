@@ -12,6 +12,7 @@ use wxgate::config::TokenKind;
 use wxgate::gateway::rewrite::values;
 use wxgate::gateway::{Account, Accounts, Action, Claims, PlaceholderKey, Route};
 use wxgate::metrics::Metrics;
+use wxgate::observe::Observations;
 use wxgate::secret::SecretString;
 use wxgate::token::{Failure, Fetch, Issued, Issuer, Liveness, Refresher, Settings, Store};
 use wxgate::wechat::{Credential, EXCEPTIONS, classify, normalise};
@@ -192,6 +193,7 @@ fn account((name, appid): (&str, &str)) -> Account {
         token,
         placeholder_key: key(appid),
         heals: Metrics::default().heals(name),
+        seen: Observations::new(1).account(name),
     }
 }
 

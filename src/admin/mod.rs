@@ -1,5 +1,6 @@
 //! For the operator, on a listener of its own: `/livez`, `/readyz`, `/metrics`. None of them ever calls WeChat.
 
+mod requests;
 mod tokens;
 
 use std::io;
@@ -16,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::metrics::Metrics;
+use crate::observe::Observations;
 use crate::token::{Snapshot, TokenHandle};
+use requests::Requests;
 use tokens::Tokens;
 
 /// The admin address could not be listened on.
@@ -44,6 +47,7 @@ impl Admin {
         address: SocketAddr,
         accounts: Vec<(String, TokenHandle)>,
         mut metrics: Metrics,
+        observations: Arc<Observations>,
     ) -> Result<Self, AdminError> {
         let bind = || {
             let socket = TcpListener::bind(address)?;
@@ -54,6 +58,7 @@ impl Admin {
         let (socket, address) = bind().map_err(|cause| AdminError { address, cause })?;
         let accounts: Arc<[_]> = accounts.into();
         metrics.collect(Tokens(Arc::clone(&accounts)));
+        metrics.collect(Requests(observations));
         Ok(Self { socket, address, accounts, metrics: Arc::new(metrics) })
     }
 

@@ -131,6 +131,11 @@ struct Form {
 }
 
 impl Kind {
+    /// Its name in `X-Wxgate-Error`, logs and metrics.
+    pub fn name(self) -> &'static str {
+        self.form().name
+    }
+
     #[rustfmt::skip]
     fn form(self) -> Form {
         let (name, status, errcode, message) = match self {
@@ -205,7 +210,7 @@ impl Error {
     /// Says it once, with the path only: the query may hold secrets that are not ours to know. What is the caller's own
     /// doing is for whoever looks closely.
     pub(super) fn log(&self, head: &Parts) {
-        let (method, path, kind) = (&head.method, head.uri.path(), self.kind().form().name);
+        let (method, path, kind) = (&head.method, head.uri.path(), self.kind().name());
         if matches!(self, Self::Spool(_) | Self::TooBusy | Self::NoToken(_) | Self::Upstream(_)) {
             tracing::warn!(%method, path, kind, "{self}");
         } else {

@@ -9,9 +9,11 @@ use hyper::{HeaderMap, Method, Request, Response, Uri};
 use super::Gateway;
 use super::body::{Collected, Outgoing};
 use super::error::Error;
+use super::exchange::Exchange;
 use super::in_flight::Permit;
 use super::judge::{Judged, Verdict, judge, unjudged};
-use super::reply::{ReplyBody, Retry, refusal, reply};
+use super::reply::{ReplyBody, refusal, reply};
+use super::retry::Retry;
 use super::rewrite::{self, Pair};
 use super::route::Account;
 use crate::secret::{ExposeSecret, SecretString};
@@ -33,6 +35,8 @@ pub(super) struct Call<'a> {
     pub(super) authorization_served: bool,
     /// Its place among those in flight, which goes on with its answer.
     pub(super) permit: Permit,
+    /// What is noted of it.
+    pub(super) exchange: &'a Exchange,
 }
 
 /// What a request needs of its account besides the token: the name under which the secret goes out, if it does.
@@ -55,10 +59,14 @@ impl Gateway {
         if !matches!(first.verdict, Verdict::Rejected(_)) {
             return Ok(reply(first, &secrets_of(account, &token), call.permit));
         }
+        account.heals.attempted.inc();
         match self.fresh_token(&call, account, &token).await {
             // Boxed, since few requests need it and its state would make every caller's connection larger.
             Some(fresh) => Ok(Box::pin(self.resend(call, credentials, (first, &token), &fresh)).await),
-            None => Ok(healing_ended(account, Retry::Failed, reply(first, &secrets_of(account, &token), call.permit))),
+            None => {
+                let answer = reply(first, &secrets_of(account, &token), call.permit);
+                Ok(healing_ended(call.exchange, account, Retry::Failed, answer))
+            }
         }
     }
 
@@ -92,17 +100,19 @@ impl Gateway {
                 if retry == Retry::Failed {
                     tracing::warn!(account = account.name, path, generation, "WeChat did not take the request again");
                 }
-                healing_ended(account, retry, reply(second, &secrets_of(account, fresh), call.permit))
+                healing_ended(call.exchange, account, retry, reply(second, &secrets_of(account, fresh), call.permit))
             }
             // Never sent: WeChat's refusal is its last word.
             Err(Error::Upstream(SendError::Connect(error))) => {
                 tracing::warn!(account = account.name, path, %error, "the request could not be sent again");
-                healing_ended(account, Retry::Failed, reply(first.0, &secrets_of(account, first.1), call.permit))
+                let answer = reply(first.0, &secrets_of(account, first.1), call.permit);
+                healing_ended(call.exchange, account, Retry::Failed, answer)
             }
             // Sent, and perhaps done: the refusal would be a lie.
             Err(error) => {
                 error.log(call.head);
-                healing_ended(account, Retry::Failed, refusal(&error))
+                call.exchange.failed(error.kind());
+                healing_ended(call.exchange, account, Retry::Failed, refusal(&error))
             }
         }
     }
@@ -121,7 +131,8 @@ impl Gateway {
                 self.send(call, &CREDENTIALS, &[token_pair, appid, secret]).await?
             }
         };
-        let judged = judge(answer, &self.heal.errcodes).await;
+        let mut judged = judge(answer, &self.heal.errcodes).await;
+        call.exchange.judged(&mut judged, token.generation());
         if judged.verdict == Verdict::Accepted {
             token.accept();
         }
@@ -157,7 +168,8 @@ impl Gateway {
                 rewrite::outgoing(&call.head.headers, &self.host, length, call.authorization_served);
             request
         };
-        Ok(self.upstream.send(call.head.method.is_idempotent(), request).await?)
+        let sending = self.upstream.send(call.head.method.is_idempotent(), request);
+        Ok(call.exchange.upstream(sending).await?)
     }
 }
 
@@ -180,7 +192,13 @@ fn length_to_state(method: &Method, headers: &HeaderMap, body: &Collected) -> Op
 }
 
 /// Tells the caller and the operator how a heal ended.
-fn healing_ended(account: &Account, retry: Retry, mut answer: Response<ReplyBody>) -> Response<ReplyBody> {
+fn healing_ended(
+    exchange: &Exchange,
+    account: &Account,
+    retry: Retry,
+    mut answer: Response<ReplyBody>,
+) -> Response<ReplyBody> {
+    exchange.healing_ended(retry);
     match retry {
         Retry::Healed => account.heals.healed.inc(),
         Retry::Failed => account.heals.failed.inc(),

@@ -15,7 +15,7 @@ use hyper::http::response::Parts;
 
 use super::body::Outgoing;
 use crate::upstream::{Answer, AnswerBody, BodyError};
-use crate::wechat::{SYSTEM_BUSY, errcode};
+use crate::wechat::{SYSTEM_BUSY, errcode, rid};
 
 /// A token error is some 200 bytes; nothing longer than this is looked at.
 const LONGEST: usize = 4 * 1024;
@@ -34,6 +34,9 @@ pub(super) enum Verdict {
 /// An answer with its verdict; its bytes are all still there.
 pub(super) struct Judged {
     pub(super) verdict: Verdict,
+    pub(super) errcode: Option<i64>,
+    /// WeChat's name for the request, in a refusal.
+    pub(super) rid: Option<Box<str>>,
     pub(super) head: Parts,
     pub(super) held: Option<Bytes>,
     pub(super) rest: Rest,
@@ -53,32 +56,49 @@ pub(super) async fn judge(answer: Answer<Outgoing>, rejecting: &[i64]) -> Judged
     let coding = Coding::of(&head.headers);
     let may_be_small = body.size_hint().lower() <= LONGEST as u64;
     let mut held = Held::default();
-    let (errcode, rest) = loop {
+    let (said, rest) = loop {
         if !may_be_small || coding == Coding::Unknown || !can_be_token_error(held.bytes(), coding) {
-            break (None, Rest::Stream(body));
+            break (Said::default(), Rest::Stream(body));
         }
         if body.is_end_stream() {
-            break (errcode(&plain(held.bytes(), coding)), Rest::Nothing);
+            break (Said::by(&plain(held.bytes(), coding)), Rest::Nothing);
         }
         match body.frame().await {
             Some(Ok(frame)) => held.add(frame.into_data().unwrap_or_default()),
-            Some(Err(error)) => break (None, Rest::Broken(error)),
-            None => break (errcode(&plain(held.bytes(), coding)), Rest::Nothing),
+            Some(Err(error)) => break (Said::default(), Rest::Broken(error)),
+            None => break (Said::by(&plain(held.bytes(), coding)), Rest::Nothing),
         }
     };
-    let verdict = match errcode {
+    let verdict = match said.errcode {
         Some(errcode) if rejecting.contains(&errcode) => Verdict::Rejected(errcode),
         Some(SYSTEM_BUSY) => Verdict::Open,
         None if matches!(rest, Rest::Broken(_)) => Verdict::Open,
         _ if head.status == StatusCode::OK => Verdict::Accepted,
         _ => Verdict::Open,
     };
-    Judged { verdict, head, held: held.0, rest }
+    Judged { verdict, errcode: said.errcode, rid: said.rid, head, held: held.0, rest }
 }
 
 /// An answer that is not judged.
 pub(super) fn unjudged(answer: Answer<Outgoing>) -> Judged {
-    Judged { verdict: Verdict::Open, head: answer.head, held: None, rest: Rest::Stream(answer.body) }
+    let rest = Rest::Stream(answer.body);
+    Judged { verdict: Verdict::Open, errcode: None, rid: None, head: answer.head, held: None, rest }
+}
+
+/// What a small answer says of itself.
+#[derive(Default)]
+struct Said {
+    errcode: Option<i64>,
+    rid: Option<Box<str>>,
+}
+
+impl Said {
+    /// WeChat's `rid` stands in refusals only, so nothing else is searched for one.
+    fn by(body: &[u8]) -> Self {
+        let errcode = errcode(body);
+        let refused = errcode.is_some_and(|errcode| errcode != 0);
+        Self { errcode, rid: if refused { rid(&String::from_utf8_lossy(body)).map(Into::into) } else { None } }
+    }
 }
 
 /// The bytes so far; mostly one piece, which is then not copied.

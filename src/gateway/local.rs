@@ -13,6 +13,7 @@ use super::Door;
 use super::admit::{Callers, Identified, Peer, Shown, identify};
 use super::body::Collected;
 use super::error::Error;
+use super::exchange::Exchange;
 use super::placeholder::Claims;
 use super::rewrite::values;
 use super::route::{Account, Accounts, Selected};
@@ -34,6 +35,7 @@ pub(super) struct TokenCall<'a> {
     pub(super) query: Option<&'a str>,
     pub(super) body: &'a Collected,
     pub(super) peer: Peer<'a>,
+    pub(super) exchange: &'a Exchange,
 }
 
 /// What the stable endpoint's callers send; `force_refresh` means nothing here.
@@ -67,7 +69,9 @@ pub(super) async fn token_answer(
     let account = accounts.with_appid(selected, appids)?;
     let caller = admitted(callers, &call, &sent, door)?;
     let account = account.ok_or(Error::UnknownAccount)?;
+    call.exchange.uses(&account);
     if let Some(identified) = &caller {
+        call.exchange.identified(&identified.caller);
         match door.token_endpoint {
             Policy::Real => identified.caller.may(call.path, Some(&account.name))?,
             Policy::Placeholder | Policy::Refuse => identified.caller.may_hold(call.path, &account.name)?,

@@ -5,15 +5,18 @@
 mod admit;
 mod body;
 mod error;
+mod exchange;
 mod forward;
 mod in_flight;
 mod judge;
 mod local;
 mod placeholder;
 mod reply;
+mod retry;
 pub mod rewrite;
 mod route;
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,8 +34,10 @@ pub use reply::ReplyBody;
 pub use route::{Account, Accounts, Action, Route, Selected};
 
 use crate::config::TokenEndpoint;
+use crate::observe::Observer;
 use crate::upstream::Upstream;
 use admit::{Identified, Shown, identify};
+use exchange::Exchange;
 use forward::{Call, Credentials};
 use local::TokenCall;
 use reply::refusal;
@@ -55,6 +60,8 @@ pub struct Gateway {
     pub token_wait: Duration,
     /// How many requests there are.
     pub in_flight: Arc<InFlight>,
+    /// This worker's view of them.
+    pub observer: Rc<Observer>,
 }
 
 /// When and how to send once more.
@@ -83,13 +90,15 @@ impl Gateway {
     /// Answers one request that `peer` sent through `door`.
     pub async fn handle(&self, request: Request<Incoming>, door: &Door, peer: Peer<'_>) -> Response<ReplyBody> {
         let (head, body) = request.into_parts();
-        match self.answer(&head, body, door, peer).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                error.log(&head);
-                refusal(&error)
-            }
-        }
+        let exchange = Exchange::begin(&self.observer, &head, peer.address);
+        let mut answer = self.answer(&head, body, door, peer, &exchange).await.unwrap_or_else(|error| {
+            error.log(&head);
+            exchange.failed(error.kind());
+            refusal(&error)
+        });
+        exchange.answered(answer.status().as_u16(), answer.headers_mut());
+        answer.body_mut().belongs_to(exchange);
+        answer
     }
 
     async fn answer(
@@ -98,10 +107,12 @@ impl Gateway {
         body: Incoming,
         door: &Door,
         peer: Peer<'_>,
+        exchange: &Exchange,
     ) -> Result<Response<ReplyBody>, Error> {
         door.rules.admit(head)?;
         let route = self.accounts.route(head.uri.path(), head.uri.query(), &head.headers, door.account.as_deref())?;
-        let admitted = self.admit(head, &route, door, peer)?;
+        exchange.routed(&route, head);
+        let admitted = self.admit(head, &route, door, peer, exchange)?;
         let permit = self.in_flight.enter()?;
         let longest = match route.action {
             // A caller that is not admitted yet must not fill the disk.
@@ -109,8 +120,10 @@ impl Gateway {
             _ => self.body.limit,
         };
         let body = body::collect(body, &self.body, longest).await?;
+        exchange.received(body.length());
         let authorization_served = admitted.is_some_and(|identified| identified.by == AdmitMethod::Bearer);
-        let call = Call { head, path: route.path, query: route.query, body: &body, authorization_served, permit };
+        let call =
+            Call { head, path: route.path, query: route.query, body: &body, authorization_served, permit, exchange };
         match route.action {
             Action::Token(account) => self.with_token(call, Credentials { account: &account, secret: None }).await,
             Action::TokenAndSecret(account, name) => {
@@ -119,7 +132,8 @@ impl Gateway {
             Action::Secret(account, name) => self.with_secret(call, &account, name).await,
             Action::Nothing | Action::Foreign => self.untouched(call).await,
             Action::TokenEndpoint(selected, endpoint) => {
-                let call = TokenCall { endpoint, head, path: route.path, query: route.query, body: &body, peer };
+                let call =
+                    TokenCall { endpoint, head, path: route.path, query: route.query, body: &body, peer, exchange };
                 let (accounts, callers, wait) = (&self.accounts, &self.callers, self.token_wait);
                 Ok(reply::own(local::token_answer(accounts, callers, selected, call, door, wait).await?))
             }
@@ -128,7 +142,14 @@ impl Gateway {
 
     /// Who calls and whether it may, where the door demands callers. The token endpoints see to it themselves, since the
     /// credential may stand in the body.
-    fn admit(&self, head: &Parts, route: &Route<'_>, door: &Door, peer: Peer<'_>) -> Result<Option<Identified>, Error> {
+    fn admit(
+        &self,
+        head: &Parts,
+        route: &Route<'_>,
+        door: &Door,
+        peer: Peer<'_>,
+        exchange: &Exchange,
+    ) -> Result<Option<Identified>, Error> {
         if door.admits.is_empty() || matches!(route.action, Action::TokenEndpoint(..)) {
             return Ok(None);
         }
@@ -141,6 +162,7 @@ impl Gateway {
         let claims = route.placeholder.as_ref().and_then(Placeholder::claims);
         let shown = Shown { peer, headers: &head.headers, claims, secret: secret.as_deref() };
         let identified = identify(&self.callers, &door.admits, shown)?;
+        exchange.identified(&identified.caller);
         // Only now: which appids are ours is nobody's business who is not admitted.
         if matches!(route.action, Action::Foreign) {
             return Err(Error::UnknownAccount);

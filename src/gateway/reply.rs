@@ -11,35 +11,18 @@ use memchr::memmem;
 use percent_encoding::percent_decode_str;
 
 use super::error::Error;
+use super::exchange::Exchange;
 use super::in_flight::Permit;
 use super::judge::{Judged, Rest};
 use super::rewrite::{is_hop_by_hop, is_ours, named_by_connection};
+use crate::observe::End;
 use crate::secret::{ExposeSecret, SecretString};
 use crate::upstream::BodyError;
 
-const RETRY_FIELD: HeaderName = HeaderName::from_static("x-wxgate-retry");
 /// Fields that carry URLs; a redirect may repeat the query that we wrote.
 const URL_FIELDS: [HeaderName; 4] = [header::LOCATION, header::CONTENT_LOCATION, header::LINK, header::REFRESH];
 /// Parameters that are cut out of those URLs.
 const CREDENTIALS: [&str; 3] = ["access_token", "secret", "appsecret"];
-
-/// How a heal ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Retry {
-    Healed,
-    Failed,
-}
-
-impl Retry {
-    /// Tells the caller, on whatever answer it gets.
-    pub(super) fn mark(self, headers: &mut HeaderMap) {
-        let value = match self {
-            Self::Healed => "healed",
-            Self::Failed => "failed",
-        };
-        headers.insert(RETRY_FIELD, HeaderValue::from_static(value));
-    }
-}
 
 /// The caller's answer. None of `secrets`, which went upstream with the request, leaves in a field.
 pub(super) fn reply(judged: Judged, secrets: &[&SecretString], permit: Permit) -> Response<ReplyBody> {
@@ -53,6 +36,7 @@ pub(super) fn reply(judged: Judged, secrets: &[&SecretString], permit: Permit) -
         held: judged.held.filter(|held| !held.is_empty()),
         rest: judged.rest,
         flushed: false,
+        exchange: None,
         _permit: Some(permit),
     };
     Response::from_parts(head, body)
@@ -60,7 +44,13 @@ pub(super) fn reply(judged: Judged, secrets: &[&SecretString], permit: Permit) -
 
 /// The gateway's own answer.
 pub(super) fn own(answer: Response<Bytes>) -> Response<ReplyBody> {
-    answer.map(|bytes| ReplyBody { held: Some(bytes), rest: Rest::Nothing, flushed: false, _permit: None })
+    answer.map(|bytes| ReplyBody {
+        held: Some(bytes),
+        rest: Rest::Nothing,
+        flushed: false,
+        exchange: None,
+        _permit: None,
+    })
 }
 
 /// The gateway's own answer to a request that it cannot serve.
@@ -122,13 +112,33 @@ fn without_credentials(text: &str) -> Option<String> {
     (kept != text).then_some(kept)
 }
 
-/// The caller's answer while it goes out. It holds the request's place among those in flight.
+/// The caller's answer while it goes out. It holds the request's place among those in flight, and ends what is noted of it.
 pub struct ReplyBody {
     held: Option<Bytes>,
     rest: Rest,
     /// Whether hyper had a turn to send the head and what was held, before an answer that broke off ends.
     flushed: bool,
+    exchange: Option<Exchange>,
     _permit: Option<Permit>,
+}
+
+impl ReplyBody {
+    /// What goes out from now on belongs to `exchange`.
+    pub(super) fn belongs_to(&mut self, exchange: Exchange) {
+        self.exchange = Some(exchange);
+    }
+
+    fn ended(&self, end: End) {
+        self.exchange.iter().for_each(|exchange| exchange.ended(end));
+    }
+}
+
+impl Drop for ReplyBody {
+    fn drop(&mut self) {
+        if self.is_end_stream() {
+            self.ended(End::Whole);
+        }
+    }
 }
 
 impl Body for ReplyBody {
@@ -137,6 +147,7 @@ impl Body for ReplyBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(held) = self.held.take() {
+            self.exchange.iter().for_each(|exchange| exchange.sent(held.len()));
             return Poll::Ready(Some(Ok(Frame::data(held))));
         }
         // hyper throws away what it has not sent when a body fails, and a caller that gets nothing at all may take its
@@ -153,8 +164,16 @@ impl Body for ReplyBody {
                 Rest::Nothing | Rest::Stream(_) => None,
             },
         };
-        if let Some(Err(error)) = &outcome {
-            tracing::warn!(%error, "WeChat's answer broke off, and so does the caller's");
+        match &outcome {
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                self.exchange.iter().for_each(|exchange| exchange.sent(bytes));
+            }
+            Some(Err(error)) => {
+                tracing::warn!(%error, "WeChat's answer broke off, and so does the caller's");
+                self.ended(End::BrokeOff);
+            }
+            None => self.ended(End::Whole),
         }
         Poll::Ready(outcome)
     }

@@ -9,6 +9,7 @@ use super::error::Error;
 use super::placeholder::{PREFIX, Placeholder, PlaceholderKey};
 use super::rewrite::values;
 use crate::metrics::HealCounters;
+use crate::observe::AccountSeen;
 use crate::secret::SecretString;
 use crate::token::TokenHandle;
 use crate::wechat::{self, Credential, SecretName, TokenEndpoint};
@@ -32,6 +33,8 @@ pub struct Account {
     pub placeholder_key: PlaceholderKey,
     /// How its heals went.
     pub heals: HealCounters,
+    /// What is seen of its requests.
+    pub seen: Arc<AccountSeen>,
 }
 
 /// All accounts, by what can select them.

@@ -75,6 +75,57 @@ pub fn rid(errmsg: &str) -> Option<&str> {
     (is_word && end > 0).then_some(&id[..end])
 }
 
+/// What kind of answer an errcode is, for counting: few kinds, whatever WeChat sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrcodeClass {
+    /// 0: done.
+    Success,
+    /// The token is bad or missing.
+    Token,
+    /// WeChat is busy.
+    Busy,
+    /// A limit for a minute, a day or a conversation is reached.
+    Limit,
+    /// The account may not do this.
+    Permission,
+    /// This machine's address is not on the whitelist.
+    Address,
+    /// Anything else, mostly about the request's content.
+    Other,
+}
+
+impl ErrcodeClass {
+    /// All, in their order.
+    pub const ALL: [Self; 7] =
+        [Self::Success, Self::Token, Self::Busy, Self::Limit, Self::Permission, Self::Address, Self::Other];
+
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "ok",
+            Self::Token => "token",
+            Self::Busy => "busy",
+            Self::Limit => "limit",
+            Self::Permission => "permission",
+            Self::Address => "address",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// The kind of an errcode in the answer to any call.
+pub fn errcode_class(errcode: i64) -> ErrcodeClass {
+    match errcode {
+        0 => ErrcodeClass::Success,
+        40001 | 42001 | 40014 | 41001 => ErrcodeClass::Token,
+        SYSTEM_BUSY => ErrcodeClass::Busy,
+        45009 | 45011 | 45047 => ErrcodeClass::Limit,
+        48001 | 48004 | 50001 | 50002 | 50004 | 61007 => ErrcodeClass::Permission,
+        40164 | 61004 => ErrcodeClass::Address,
+        _ => ErrcodeClass::Other,
+    }
+}
+
 struct Meaning {
     errcode: i64,
     fault: Fault,

@@ -12,5 +12,5 @@ mod path;
 
 pub use endpoints::{Credential, EXCEPTIONS, SecretName, TokenEndpoint, credential};
 pub use errcode::errcode;
-pub use meaning::{Fault, REJECTING, SYSTEM_BUSY, advice, refused_ip, rid, token_fault};
+pub use meaning::{ErrcodeClass, Fault, REJECTING, SYSTEM_BUSY, advice, errcode_class, refused_ip, rid, token_fault};
 pub use path::{Disguised, classify, normalise};

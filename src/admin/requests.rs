@@ -1,0 +1,95 @@
+//! What was seen of requests, added up at each scrape.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+
+use crate::observe::{BOUNDS, Latencies, Observations, Outcome, Totals};
+
+/// The requests of all accounts.
+#[derive(Debug)]
+pub(super) struct Requests(pub(super) Arc<Observations>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfAccount {
+    account: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfOutcome {
+    account: String,
+    class: &'static str,
+    status: String,
+    errcode: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfEnd {
+    account: String,
+    by: &'static str,
+}
+
+impl Collector for Requests {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let accounts: Vec<(String, Totals)> =
+            self.0.accounts().iter().map(|account| (account.name().to_owned(), account.totals())).collect();
+        encode_outcomes(&mut encoder, &accounts)?;
+        encode_ends(&mut encoder, &accounts)?;
+        let whole = "Seconds from a request's head to its answer's last byte";
+        encode_latencies(&mut encoder, "request_duration_seconds", whole, &accounts, |totals| &totals.whole)?;
+        let upstream = "WeChat's part of a request in seconds: from its sending to the head of the answer";
+        encode_latencies(&mut encoder, "upstream_duration_seconds", upstream, &accounts, |totals| &totals.upstream)
+    }
+}
+
+fn encode_outcomes(encoder: &mut DescriptorEncoder<'_>, accounts: &[(String, Totals)]) -> Result<(), fmt::Error> {
+    let help = "Requests, by account, credential class, status and kind of errcode";
+    let mut family = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
+    for (account, totals) in accounts {
+        for &(outcome, count) in &totals.outcomes {
+            let labels = labels(account, outcome);
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn labels(account: &str, outcome: Outcome) -> OfOutcome {
+    let (class, status, errcode) = (outcome.class(), outcome.status(), outcome.errcode());
+    OfOutcome { account: account.to_owned(), class, status, errcode }
+}
+
+fn encode_ends(encoder: &mut DescriptorEncoder<'_>, accounts: &[(String, Totals)]) -> Result<(), fmt::Error> {
+    let help = "Answers that did not reach their end, by who ended them";
+    let mut family = encoder.encode_descriptor("answers_cut", help, None, MetricType::Counter)?;
+    for (account, totals) in accounts {
+        for (by, count) in [("caller", totals.left), ("wechat", totals.broke_off)] {
+            let labels = OfEnd { account: account.clone(), by };
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn encode_latencies(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    accounts: &[(String, Totals)],
+    latencies: impl Fn(&Totals) -> &Latencies,
+) -> Result<(), fmt::Error> {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+    for (account, totals) in accounts {
+        let latencies = latencies(totals);
+        let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(latencies.ranges).collect();
+        let labels = OfAccount { account: account.clone() };
+        let seconds = latencies.microseconds as f64 / 1e6;
+        family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(seconds, latencies.count(), &buckets, None)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! One request from its head to its answer's last byte: what is noted on the way, and handed to the observer in the end,
+//! whichever end that is.
+
+use std::cell::{Cell, OnceCell};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Method;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::http::uri::PathAndQuery;
+use tokio::time::Instant;
+
+use super::admit::Caller;
+use super::error::Kind;
+use super::judge::Judged;
+use super::retry::Retry;
+use super::route::{Account, Action, Route};
+use crate::observe::{Class, End, Observer, RequestId, Seen};
+
+const REQUEST_ID_FIELD: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A request on its way. It ends when it is dropped, with its answer or before it.
+pub(super) struct Exchange {
+    observer: Rc<Observer>,
+    begun: Instant,
+    method: Method,
+    target: Option<PathAndQuery>,
+    /// Bytes of the path that only named the account.
+    prefix: Cell<usize>,
+    id: RequestId,
+    peer: Option<IpAddr>,
+    class: Cell<Class>,
+    account: OnceCell<Arc<Account>>,
+    caller: OnceCell<Arc<Caller>>,
+    status: Cell<Option<u16>>,
+    errcode: Cell<Option<i64>>,
+    rid: Cell<Option<Box<str>>>,
+    error: Cell<Option<Kind>>,
+    generation: Cell<Option<u64>>,
+    retry: Cell<Option<Retry>>,
+    upstream: Cell<Duration>,
+    received: Cell<u64>,
+    sent: Cell<u64>,
+    end: Cell<End>,
+}
+
+impl Exchange {
+    /// The head has come.
+    pub(super) fn begin(observer: &Rc<Observer>, head: &Parts, peer: Option<IpAddr>) -> Self {
+        let given = head.headers.get(REQUEST_ID_FIELD).map(HeaderValue::as_bytes);
+        Self {
+            begun: Instant::now(),
+            method: head.method.clone(),
+            target: head.uri.path_and_query().cloned(),
+            prefix: Cell::new(0),
+            id: RequestId::new(given, || observer.next_id()),
+            peer,
+            class: Cell::new(Class::Unknown),
+            account: OnceCell::new(),
+            caller: OnceCell::new(),
+            status: Cell::new(None),
+            errcode: Cell::new(None),
+            rid: Cell::new(None),
+            error: Cell::new(None),
+            generation: Cell::new(None),
+            retry: Cell::new(None),
+            upstream: Cell::new(Duration::ZERO),
+            received: Cell::new(0),
+            sent: Cell::new(0),
+            end: Cell::new(End::CallerLeft),
+            observer: Rc::clone(observer),
+        }
+    }
+
+    /// Where it goes is known.
+    pub(super) fn routed(&self, route: &Route<'_>, head: &Parts) {
+        self.prefix.set(head.uri.path().len().saturating_sub(route.path.len()));
+        let (class, account) = match &route.action {
+            Action::Token(account) => (Class::Token, Some(account)),
+            Action::Secret(account, _) => (Class::Secret, Some(account)),
+            Action::TokenAndSecret(account, _) => (Class::TokenAndSecret, Some(account)),
+            Action::Nothing | Action::Foreign => (Class::Untouched, None),
+            Action::TokenEndpoint(..) => (Class::TokenEndpoint, None),
+        };
+        self.class.set(class);
+        account.into_iter().for_each(|account| self.uses(account));
+    }
+
+    /// The account, where only its call to a token endpoint names it.
+    pub(super) fn uses(&self, account: &Arc<Account>) {
+        let _ = self.account.set(Arc::clone(account));
+    }
+
+    /// Who calls is known.
+    pub(super) fn identified(&self, caller: &Arc<Caller>) {
+        let _ = self.caller.set(Arc::clone(caller));
+    }
+
+    /// Its body, of so many bytes, has come.
+    pub(super) fn received(&self, bytes: u64) {
+        self.received.set(bytes);
+    }
+
+    /// Waits for WeChat, and adds the time to WeChat's part.
+    pub(super) async fn upstream<F: Future>(&self, sending: F) -> F::Output {
+        let begun = Instant::now();
+        let outcome = sending.await;
+        self.upstream.set(self.upstream.get() + begun.elapsed());
+        outcome
+    }
+
+    /// WeChat's answer to the token of this generation was looked at.
+    pub(super) fn judged(&self, judged: &mut Judged, generation: u64) {
+        self.generation.set(Some(generation));
+        self.errcode.set(judged.errcode);
+        self.rid.set(judged.rid.take());
+    }
+
+    /// A heal that was called for has ended.
+    pub(super) fn healing_ended(&self, retry: Retry) {
+        self.retry.set(Some(retry));
+    }
+
+    /// The gateway answers itself.
+    pub(super) fn failed(&self, kind: Kind) {
+        self.error.set(Some(kind));
+    }
+
+    /// The answer goes out. The request's name goes with it where something is to be looked up in the log; all other
+    /// answers are as WeChat sent them.
+    pub(super) fn answered(&self, status: u16, headers: &mut HeaderMap) {
+        self.status.set(Some(status));
+        if self.error.get().is_none() && self.retry.get().is_none() || headers.contains_key(REQUEST_ID_FIELD) {
+            return;
+        }
+        if let Ok(id) = HeaderValue::try_from(self.id.to_string()) {
+            headers.insert(REQUEST_ID_FIELD, id);
+        }
+    }
+
+    /// So many bytes of the answer have gone.
+    pub(super) fn sent(&self, bytes: usize) {
+        self.sent.set(self.sent.get() + bytes as u64);
+    }
+
+    /// The answer has ended.
+    pub(super) fn ended(&self, end: End) {
+        self.end.set(end);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let path = self.target.as_ref().map_or("", PathAndQuery::path);
+        let rid = self.rid.take();
+        let account = self.account.get().map(|account| &*account.seen);
+        let seen = Seen {
+            account: account.map_or("", |account| account.name()),
+            caller: self.caller.get().map(|caller| caller.name()),
+            peer: self.peer,
+            class: self.class.get(),
+            method: self.method.as_str(),
+            path: path.get(self.prefix.get()..).unwrap_or(path),
+            status: self.status.get(),
+            errcode: self.errcode.get(),
+            rid: rid.as_deref(),
+            error: self.error.get().map(Kind::name),
+            generation: self.generation.get(),
+            retry: self.retry.get().map(Retry::name),
+            id: &self.id,
+            whole: self.begun.elapsed(),
+            upstream: self.upstream.get(),
+            received: self.received.get(),
+            sent: self.sent.get(),
+            end: self.end.get(),
+        };
+        self.observer.note(account, &seen);
+    }
+}

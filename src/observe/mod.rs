@@ -1,0 +1,91 @@
+//! What is seen of requests: counts, latencies, what failed lately. For metrics, the status and the access log.
+//!
+//! Each worker writes through an [`Observer`] of its own, into places that no other worker writes: a request shares no
+//! cache line with one on another core. [`Observations`] adds the workers up for whoever reads.
+
+mod histogram;
+mod outcome;
+mod seen;
+mod tally;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use histogram::{BOUNDS, Latencies};
+pub use outcome::{Class, Outcome};
+pub use seen::{End, RequestId, Seen};
+pub use tally::{AccountSeen, Totals};
+
+/// What all workers have seen.
+#[derive(Debug)]
+pub struct Observations {
+    workers: usize,
+    accounts: Mutex<Vec<Arc<AccountSeen>>>,
+    /// Requests that use no account of ours.
+    nobody: Arc<AccountSeen>,
+    observers: AtomicUsize,
+}
+
+/// One worker's view.
+#[derive(Debug)]
+pub struct Observer {
+    worker: usize,
+    observations: Arc<Observations>,
+    next_id: Cell<u64>,
+}
+
+impl Observations {
+    /// For as many workers; more share.
+    pub fn new(workers: usize) -> Arc<Self> {
+        Arc::new(Self {
+            workers: workers.max(1),
+            accounts: Mutex::default(),
+            nobody: Arc::new(AccountSeen::new("", workers.max(1))),
+            observers: AtomicUsize::new(0),
+        })
+    }
+
+    /// What is seen of the account of this name: the same at each call.
+    pub fn account(&self, name: &str) -> Arc<AccountSeen> {
+        let mut accounts = self.lock();
+        if let Some(known) = accounts.iter().find(|account| account.name() == name) {
+            return Arc::clone(known);
+        }
+        let account = Arc::new(AccountSeen::new(name, self.workers));
+        accounts.push(Arc::clone(&account));
+        account
+    }
+
+    /// All accounts in the order in which they came up, and last, by the name "", the requests that use none.
+    pub fn accounts(&self) -> Vec<Arc<AccountSeen>> {
+        let mut accounts = self.lock().clone();
+        accounts.push(Arc::clone(&self.nobody));
+        accounts
+    }
+
+    /// The view of one more worker.
+    pub fn observer(self: &Arc<Self>) -> Rc<Observer> {
+        let worker = self.observers.fetch_add(1, Ordering::Relaxed) % self.workers;
+        Rc::new(Observer { worker, observations: Arc::clone(self), next_id: Cell::new(fastrand::u64(..)) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<AccountSeen>>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer {
+    /// A number that names a request: no two of one worker are the same, and those of two workers or of two runs hardly
+    /// ever meet, for each begins anywhere.
+    pub fn next_id(&self) -> u64 {
+        // An odd step visits every number before the first comes again; this one makes neighbours look different.
+        self.next_id.replace(self.next_id.get().wrapping_add(0x9E37_79B9_7F4A_7C15))
+    }
+
+    /// Takes note of a request that has ended, and of the account that it used.
+    pub fn note(&self, account: Option<&AccountSeen>, seen: &Seen<'_>) {
+        account.unwrap_or(&self.observations.nobody).tally(self.worker).add(seen);
+    }
+}
