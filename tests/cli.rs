@@ -108,7 +108,8 @@ async fn a_check_never_supersedes_productions_token() {
     }
     let missing = StableEndpoint::Status(hyper::StatusCode::NOT_FOUND);
     let wechat = Sandbox::start(Settings { stable_endpoint: missing, ..Settings::default() }).await.unwrap();
-    check(&config(&wechat, "token = 'classic'\n")).await;
+    let run = check(&config(&wechat, "token = 'classic'\n")).await;
+    assert!(run.exit == 1 && run.stdout.contains("is not asked here"), "{}", run.stdout);
     assert_eq!(wechat.world().fetches(DEFAULT_APPID), Fetches::default());
     assert_eq!((wechat.world().journal().count(STABLE), wechat.world().journal().total()), (1, 1));
 }

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use super::say_problem;
 use crate::app;
-use crate::config::{self, Config, Environment};
+use crate::config::{self, Config, Environment, TokenKind};
 use crate::egress::{Egress, EgressError};
-use crate::token::{Fetch, Issuer};
+use crate::token::{Failure, Fetch, Issuer};
+use crate::wechat::Fault;
 
 /// Checks the configuration, and each account's credentials against WeChat.
 #[expect(clippy::print_stdout, reason = "a command speaks to the person who typed it")]
@@ -30,6 +31,17 @@ pub(super) async fn check(path: Option<&Path>) -> ExitCode {
     }
 }
 
+/// Without a stable endpoint, a check cannot go on: a classic fetch would end the token that production has.
+fn advice(kind: TokenKind, failure: &Failure) -> &'static str {
+    match (failure.fault, kind) {
+        (Fault::NoSuchEndpoint, TokenKind::Auto | TokenKind::Classic) => {
+            "check upstream.base_url; if there is a classic endpoint only, wxgate uses it when it runs, and whether it \
+             hands out tokens is not asked here, for that would end production's token: see /readyz"
+        }
+        _ => failure.advice,
+    }
+}
+
 /// Whether WeChat gives every account a token. Asked in the stable endpoint's normal mode only, which hands out the token
 /// that production has, and ends none.
 #[expect(clippy::print_stdout, reason = "a command speaks to the person who typed it")]
@@ -46,7 +58,7 @@ async fn check_accounts(config: &Config) -> Result<bool, EgressError> {
             Err(failure) => {
                 all_well = false;
                 println!("problem: account {name}: {}", failure.what);
-                println!("  what to do: {}", failure.advice);
+                println!("  what to do: {}", advice(account.token, &failure));
             }
         }
     }

@@ -113,6 +113,16 @@ async fn an_answer_that_is_not_http_is_a_502() {
 }
 
 #[tokio::test]
+async fn a_name_that_does_not_resolve_is_an_unreachable_upstream() {
+    let gateway = Gateway::at("http://no-such-name.invalid", &crate::support::account()).await;
+    let reply = gateway.get("/sns/userinfo?access_token=81_user").await; // takes no token of ours
+    assert_eq!((reply.status, reply.error()), (502, Some("upstream_unreachable")));
+    let reply = gateway.get(PATH).await;
+    assert_eq!((reply.status, reply.error()), (503, Some("no_token")));
+    assert!(reply.text().contains("the token endpoint could not be reached"), "{}", reply.text());
+}
+
+#[tokio::test]
 async fn interim_answers_are_passed_over() {
     let wechat = sandbox().await;
     let early = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";

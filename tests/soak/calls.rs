@@ -24,6 +24,14 @@ pub struct Call {
     pub is_answered: Box<dyn Fn(&Reply) -> bool + Send>,
 }
 
+impl Call {
+    /// Whether WeChat says that it saw this login's code before. A GET may be sent twice (RFC 9110 §9.2.2), when a kept
+    /// connection dies without an answer; its code counts once.
+    pub fn is_used_up(&self, reply: &Reply) -> bool {
+        self.target.starts_with(PATHS[3]) && reply.status == 200 && reply.json()["errcode"] == 40029
+    }
+}
+
 /// A call of any kind. `uploaded` is what the caller uploaded last, which it may download.
 pub fn any(random: &mut Rng, uploaded: Option<&(String, Vec<u8>)>) -> Call {
     match random.u8(0..10) {

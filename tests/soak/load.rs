@@ -18,7 +18,7 @@ pub struct Tally {
     finished: watch::Sender<Vec<u64>>,
     answered: AtomicU64,
     healed: AtomicU64,
-    /// 502, since WeChat hung up.
+    /// 502, since WeChat hung up; or a login whose code was used up by a sending that got no answer.
     refused: AtomicU64,
     /// The answer broke off.
     cut: AtomicU64,
@@ -63,6 +63,7 @@ impl Tally {
         let counter = match reply {
             None => &self.cut,
             Some(reply) if reply.error() == Some("upstream_broke_off") => &self.refused,
+            Some(reply) if call.is_used_up(reply) => &self.refused,
             Some(reply) if reply.field("x-wxgate-retry") == Some("failed") || !(call.is_answered)(reply) => {
                 println!("lost: {} {}: {reply:.200?}", call.method, call.target);
                 &self.lost

@@ -6,7 +6,8 @@
 //!
 //! - Every request gets WeChat's answer, however many tokens die: nothing is marked `X-Wxgate-Retry: failed`.
 //! - Where WeChat itself hangs up, each time costs one request at most. One that may not be repeated (a POST, or anything
-//!   on a new connection) gets 502 `upstream_broke_off`, and an answer that broke off breaks off for the caller too.
+//!   on a new connection) gets 502 `upstream_broke_off`, and an answer that broke off breaks off for the caller too. A login
+//!   that was repeated may find that WeChat had taken its code at the first sending (40029).
 //! - A token's death costs one fetch, and one more by force where WeChat goes on handing out the dead one.
 //! - Memory and open files stay level: see [`figures`].
 
