@@ -22,7 +22,7 @@ use crate::secret::in_query;
 use crate::server::{
     Address, Arrival, BindError, Bound, Control, Handler, Limits, Listener, Stage, Timeouts, TlsFiles, UnixAddress,
 };
-use crate::token::{HttpIssuer, Refresher, Settings, Store, TokenHandle};
+use crate::token::{FileStore, HttpIssuer, MemoryStore, Refresher, Settings, Store, TokenHandle};
 use crate::upstream::{ConnectError, Deadlines, Upstream};
 
 /// Why the gateway did not start, or stopped.
@@ -86,7 +86,8 @@ impl App {
         let observations = Observations::new(config.server.workers);
         for account in &config.accounts {
             let issuer = issuer(&config, account, http.clone());
-            let (refresher, token) = Refresher::new(refresher_settings(&config, account), issuer, store(&config));
+            let (refresher, token) =
+                Refresher::new(refresher_settings(&config, account), issuer, store(&config, account));
             health.push((account.name.clone(), token.clone()));
             accounts.push(gateway_account(account, token, &metrics, &observations)?);
             refreshers.push(refresher);
@@ -303,17 +304,12 @@ pub(crate) fn issuer(config: &Config, account: &config::Account, http: reqwest::
 }
 
 fn refresher_settings(config: &Config, account: &config::Account) -> Settings {
-    Settings {
-        account: account.name.clone(),
-        appid: account.appid.clone(),
-        kind: account.token,
-        margin: config.token.margin,
-    }
+    Settings { account: account.name.clone(), kind: account.token, margin: config.token.margin }
 }
 
-fn store(config: &Config) -> Store {
+fn store(config: &Config, account: &config::Account) -> Box<dyn Store> {
     match &config.store {
-        config::Store::Memory => Store::Memory,
-        config::Store::File { directory } => Store::File(directory.clone()),
+        config::Store::Memory => Box::new(MemoryStore),
+        config::Store::File { directory } => Box::new(FileStore::new(directory, &account.appid)),
     }
 }

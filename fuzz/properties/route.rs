@@ -14,7 +14,7 @@ use wxgate::gateway::{Account, Accounts, Action, Claims, PlaceholderKey, Route};
 use wxgate::metrics::Metrics;
 use wxgate::observe::Observations;
 use wxgate::secret::SecretString;
-use wxgate::token::{Failure, Fetch, Issued, Issuer, Liveness, Refresher, Settings, Store};
+use wxgate::token::{Failure, Fetch, Issued, Issuer, Liveness, MemoryStore, Refresher, Settings};
 use wxgate::wechat::{Credential, EXCEPTIONS, classify, normalise};
 
 const FIELD: HeaderName = HeaderName::from_static("x-wxgate-account");
@@ -183,8 +183,8 @@ fn key(appid: &str) -> PlaceholderKey {
 }
 
 fn account((name, appid): (&str, &str)) -> Account {
-    let settings = Settings { account: name.to_owned(), appid: appid.to_owned(), kind: TokenKind::Auto, margin: None };
-    let (_, token) = Refresher::new(settings, Nobody, Store::Memory);
+    let settings = Settings { account: name.to_owned(), kind: TokenKind::Auto, margin: None };
+    let (_, token) = Refresher::new(settings, Nobody, Box::new(MemoryStore));
     Account {
         name: name.to_owned(),
         appid: appid.to_owned(),

@@ -50,6 +50,16 @@ impl Failure {
         }
     }
 
+    /// Another replica has been fetching for longer than requests wait.
+    pub(super) fn elsewhere() -> Self {
+        Self {
+            errcode: None,
+            fault: Fault::Transient,
+            what: "another replica is fetching a token and has not brought one yet".to_owned(),
+            advice: "see that replica's log for what WeChat answers",
+        }
+    }
+
     /// There is no such endpoint at this issuer.
     pub(super) fn missing(status: u16) -> Self {
         Self {

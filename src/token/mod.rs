@@ -6,13 +6,17 @@
 
 mod budget;
 mod failure;
+mod fetch;
 mod http_issuer;
 mod issuer;
 mod refresher;
 mod rejection;
 mod schedule;
+mod sharing;
 mod slot;
+mod standing;
 mod store;
+mod turn;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +31,7 @@ pub use issuer::{Fetch, Issued, Issuer, Liveness};
 pub use refresher::{Refresher, Settings};
 pub use schedule::lifetime;
 pub use slot::{EARLY_DEATHS, Slot, Snapshot, Token, Unavailable};
-pub use store::{Store, StoreError, Stored};
+pub use store::{Answer, Claim, FileStore, LEASE, MemoryStore, Published, Store, StoreError, Stored};
 
 /// What a request may do with an account's token: read it, wait for it, and say how WeChat took it.
 #[derive(Debug, Clone)]

@@ -42,6 +42,9 @@ impl<I: Issuer> Refresher<I> {
             return episode.remedy.clone();
         }
         let Some(token) = self.snapshot.token.clone() else { return Remedy::TimedOut };
+        if let Some(newer) = self.look_for_remedy().await {
+            return self.found(&token, newer);
+        }
         let remedy = self.replace(&token).await;
         let ended = Instant::now();
         let stands = if matches!(remedy, Remedy::Alive(_)) { ALIVE_STANDS } else { Duration::ZERO };
@@ -63,6 +66,7 @@ impl<I: Issuer> Refresher<I> {
             Ok(remedy) => remedy,
             Err(NotFetched::Failed(failure)) => Remedy::Failed(failure),
             Err(NotFetched::Spent(spent)) => Remedy::Withheld(spent),
+            Err(NotFetched::NotNow) => Remedy::TimedOut, // it is the timer's, which answers nobody
         }
     }
 
@@ -95,10 +99,14 @@ impl<I: Issuer> Refresher<I> {
     }
 
     fn replaced(&mut self, old: &Token, new: Arc<Token>) -> Remedy {
-        let now = Instant::now();
         if !old.was_accepted() {
             self.budget.replaced_on_trial();
         }
+        self.found(old, new)
+    }
+
+    fn found(&mut self, old: &Token, new: Arc<Token>) -> Remedy {
+        let now = Instant::now();
         if old.remaining(now) > EARLY {
             self.count_early_death(now);
         }

@@ -6,7 +6,7 @@ use super::issuer::Fetch;
 use crate::wechat::Fault;
 
 /// WeChat's own maximum (wechat.md §1); a larger `expires_in` is not believed.
-const LONGEST_LIFE: Duration = Duration::from_secs(7_200);
+pub(crate) const LONGEST_LIFE: Duration = Duration::from_secs(7_200);
 /// What a token without `expires_in` is trusted for: the stable endpoint's minimum (wechat.md §1).
 const UNSTATED_LIFE: Duration = Duration::from_secs(300);
 /// Transient failures back off from here …

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wxgate::config::TokenKind;
 use wxgate::sandbox::Rules;
-use wxgate::token::{Store, Unavailable};
+use wxgate::token::{MemoryStore, Unavailable};
 
 use crate::wechat::{Trouble, Wechat};
 use crate::world::{Outcome, World, pass, s, text};
@@ -15,7 +15,7 @@ fn begun(world: &World) -> Vec<u64> {
 }
 
 fn with_lifetime(kind: TokenKind, margin: Option<Duration>, lifetime: u64) -> World {
-    World::with(kind, margin, Wechat::new(Rules::with_lifetime(s(lifetime))), Store::Memory)
+    World::with(kind, margin, Wechat::new(Rules::with_lifetime(s(lifetime))), Box::new(MemoryStore))
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,7 +43,7 @@ async fn classic_tokens_are_replaced_ten_minutes_before_their_end() {
 #[tokio::test(start_paused = true)]
 async fn a_configured_margin_is_kept() {
     for kind in [TokenKind::Stable, TokenKind::Classic] {
-        let world = World::with(kind, Some(s(100)), Wechat::new(Rules::default()), Store::Memory);
+        let world = World::with(kind, Some(s(100)), Wechat::new(Rules::default()), Box::new(MemoryStore));
         pass(s(7200)).await;
         assert_eq!(begun(&world), [0, 7100], "{kind:?}");
     }
@@ -61,7 +61,7 @@ async fn a_margin_is_never_more_than_a_quarter_of_the_life() {
 /// The stable endpoint hands out the same token until its last five minutes, whoever asks.
 #[tokio::test(start_paused = true)]
 async fn a_margin_beyond_the_stable_endpoints_own_costs_a_few_calls_and_no_gap() {
-    let world = World::with(TokenKind::Stable, Some(s(1800)), Wechat::new(Rules::default()), Store::Memory);
+    let world = World::with(TokenKind::Stable, Some(s(1800)), Wechat::new(Rules::default()), Box::new(MemoryStore));
     for _ in 0..7200 / 10 {
         assert!(matches!(world.request().await, Outcome::Accepted));
         pass(s(10)).await;

@@ -1,13 +1,13 @@
 //! A token that outlives the process.
 
 use std::fs;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::time::Instant;
 use wxgate::config::TokenKind;
 use wxgate::sandbox::Rules;
-use wxgate::token::{Fetch, Remedy, Store, Stored};
+use wxgate::token::{Fetch, FileStore, Remedy, Store, Stored};
 
 use crate::wechat::{APPID, Wechat};
 use crate::world::{Outcome, World, pass, s, text};
@@ -19,26 +19,26 @@ impl Disk {
         Self(TempDir::new().unwrap())
     }
 
-    fn store(&self) -> Store {
-        Store::File(self.0.path().to_owned())
+    fn store(&self) -> FileStore {
+        FileStore::new(self.0.path(), APPID)
     }
 
     /// A process that starts with what is on the disk.
     fn start(&self, wechat: &Wechat) -> World {
-        World::with(TokenKind::Stable, None, wechat.clone(), self.store())
+        World::with(TokenKind::Stable, None, wechat.clone(), Box::new(self.store()))
     }
 
     /// Stores a token that WeChat knows, fetched and ending so many seconds from now.
-    async fn keep(&self, wechat: &Wechat, fetched_ago: u64, ends_in: i64) -> String {
+    async fn keep(&self, wechat: &Wechat, fetched_ago: u64, ends_in: u64) -> String {
         let token = wechat.with_ledger(|ledger, now| ledger.stable(APPID, false, now)).unwrap().token;
-        let (wall, distance) = (SystemTime::now(), s(ends_in.unsigned_abs()));
         let stored = Stored {
+            fence: 1,
             token: token.clone().into(),
             minted_by: Fetch::Stable,
-            fetched_at: wall - s(fetched_ago),
-            expires_at: if ends_in < 0 { wall - distance } else { wall + distance },
+            age: s(fetched_ago),
+            left: s(ends_in),
         };
-        self.store().save(APPID, &stored).await.unwrap();
+        self.store().publish(&stored).await.unwrap();
         token
     }
 }
@@ -99,7 +99,7 @@ async fn a_wall_clock_that_jumps_makes_no_token_immortal() {
 async fn what_is_expired_or_damaged_is_replaced_by_a_fetch() {
     for damage in [None, Some(""), Some("{\"appid\":\"wx1\"}"), Some("\u{0}\u{1}garbage")] {
         let (disk, wechat) = (Disk::new(), Wechat::new(Rules::default()));
-        disk.keep(&wechat, 7200, -1).await;
+        disk.keep(&wechat, 7200, 0).await;
         if let Some(damage) = damage {
             fs::write(disk.0.path().join("wx1.json"), damage).unwrap();
         }
@@ -107,8 +107,8 @@ async fn what_is_expired_or_damaged_is_replaced_by_a_fetch() {
         world.accepted_token().await;
         assert_eq!(wechat.fetches(), [Fetch::Stable], "{damage:?}");
         world.reject().await; // it is answered after the file is written
-        let stored = disk.store().load(APPID).await.unwrap().unwrap();
-        assert!(stored.expires_at > SystemTime::now() + Duration::from_secs(6000), "{damage:?}");
+        let stored = disk.store().read().await.unwrap().unwrap();
+        assert!(stored.left > Duration::from_secs(6000), "{damage:?}");
     }
 }
 

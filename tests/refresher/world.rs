@@ -8,9 +8,11 @@ use tokio::time::{Instant, sleep};
 use wxgate::config::TokenKind;
 use wxgate::sandbox::Rules;
 use wxgate::secret::ExposeSecret;
-use wxgate::token::{Fetch, Refresher, Remedy, Settings, Snapshot, Store, Token, TokenHandle, Unavailable};
+use wxgate::token::{
+    Fetch, MemoryStore, Refresher, Remedy, Settings, Snapshot, Store, Token, TokenHandle, Unavailable,
+};
 
-use crate::wechat::{APPID, Wechat};
+use crate::wechat::Wechat;
 
 /// How long a request waits for a token; `token.wait_timeout` has this default.
 pub const WAIT: Duration = Duration::from_secs(8);
@@ -56,11 +58,11 @@ pub struct World {
 impl World {
     /// With WeChat's own rules and a store in memory.
     pub fn start(kind: TokenKind) -> Self {
-        Self::with(kind, None, Wechat::new(Rules::default()), Store::Memory)
+        Self::with(kind, None, Wechat::new(Rules::default()), Box::new(MemoryStore))
     }
 
-    pub fn with(kind: TokenKind, margin: Option<Duration>, wechat: Wechat, store: Store) -> Self {
-        let settings = Settings { account: "main".to_owned(), appid: APPID.to_owned(), kind, margin };
+    pub fn with(kind: TokenKind, margin: Option<Duration>, wechat: Wechat, store: Box<dyn Store>) -> Self {
+        let settings = Settings { account: "main".to_owned(), kind, margin };
         let (refresher, token) = Refresher::new(settings, wechat.clone(), store);
         Self { wechat, token, task: tokio::spawn(refresher.run()) }
     }

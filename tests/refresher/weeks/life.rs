@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use wxgate::config::TokenKind;
 use wxgate::sandbox::{Fetches, Rules};
-use wxgate::token::{Store, TokenHandle};
+use wxgate::token::{MemoryStore, TokenHandle};
 
 use super::script::{Event, Script};
 use crate::wechat::{APPID, Call, Trouble, Wechat};
@@ -41,7 +41,7 @@ pub struct Seen {
 pub async fn live(script: &Script) -> Record {
     let wechat = Wechat::new(Rules::default());
     wechat.set_latency(script.latency);
-    let world = World::with(script.kind, script.margin, wechat, Store::Memory);
+    let world = World::with(script.kind, script.margin, wechat, Box::new(MemoryStore));
     let mut life = Life { world, requests: Arc::default(), running: JoinSet::new(), kills: Vec::new() };
     let traffic = tokio::spawn(traffic(life.caller(), script.pace.clone()));
     let downs = life.through(script).await;
