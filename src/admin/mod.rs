@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::metrics::Metrics;
 use crate::observe::Observations;
-use crate::token::{Snapshot, TokenHandle};
+use crate::token::{Roster, Snapshot};
 use requests::Requests;
 use tokens::Tokens;
 
@@ -30,25 +30,26 @@ pub struct AdminError {
     cause: io::Error,
 }
 
+/// Adds to `metrics` what is looked up at each scrape.
+pub fn collect(metrics: &mut Metrics, accounts: Arc<Roster>, observations: Arc<Observations>) {
+    metrics.collect(Tokens(accounts));
+    metrics.collect(Requests(observations));
+}
+
 /// A bound admin listener.
 pub struct Admin {
     socket: TcpListener,
     address: SocketAddr,
-    accounts: Arc<[(String, TokenHandle)]>,
+    accounts: Arc<Roster>,
     metrics: Arc<Metrics>,
 }
 
 impl Admin {
-    /// Listens on `address`, for the accounts of these names. `metrics` are shown with their tokens' state.
+    /// Listens on `address`, for these accounts and metrics.
     ///
     /// # Errors
     /// [`AdminError`].
-    pub fn bind(
-        address: SocketAddr,
-        accounts: Vec<(String, TokenHandle)>,
-        mut metrics: Metrics,
-        observations: Arc<Observations>,
-    ) -> Result<Self, AdminError> {
+    pub fn bind(address: SocketAddr, accounts: Arc<Roster>, metrics: Arc<Metrics>) -> Result<Self, AdminError> {
         let bind = || {
             let socket = TcpListener::bind(address)?;
             socket.set_nonblocking(true)?;
@@ -56,10 +57,7 @@ impl Admin {
             Ok((socket, address))
         };
         let (socket, address) = bind().map_err(|cause| AdminError { address, cause })?;
-        let accounts: Arc<[_]> = accounts.into();
-        metrics.collect(Tokens(Arc::clone(&accounts)));
-        metrics.collect(Requests(observations));
-        Ok(Self { socket, address, accounts, metrics: Arc::new(metrics) })
+        Ok(Self { socket, address, accounts, metrics })
     }
 
     /// The address with its real port.
@@ -110,10 +108,10 @@ struct Selection {
 /// Ready when each account's first fetch has ended and at least one has a usable token: one frozen account does not take
 /// the others out. With `?account=`, that account alone.
 async fn readyz(
-    State(accounts): State<Arc<[(String, TokenHandle)]>>,
+    State(accounts): State<Arc<Roster>>,
     Query(selection): Query<Selection>,
 ) -> (StatusCode, Json<Readiness>) {
-    let now = Instant::now();
+    let (now, accounts) = (Instant::now(), accounts.load());
     let selected = accounts.iter().filter(|(name, _)| selection.account.as_ref().is_none_or(|wanted| wanted == name));
     let snapshots: Vec<_> = selected.map(|(name, handle)| (name, handle.slot().load())).collect();
     let ready = snapshots.iter().all(|(_, snapshot)| snapshot.started)

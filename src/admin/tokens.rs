@@ -9,11 +9,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::time::Instant;
 
-use crate::token::{Snapshot, TokenHandle};
+use crate::token::{Roster, Snapshot};
 
 /// The accounts whose tokens are shown.
 #[derive(Debug)]
-pub(super) struct Tokens(pub(super) Arc<[(String, TokenHandle)]>);
+pub(super) struct Tokens(pub(super) Arc<Roster>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Account {
@@ -22,8 +22,8 @@ struct Account {
 
 impl Collector for Tokens {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let now = Instant::now();
-        let snapshots: Vec<_> = self.0.iter().map(|(name, handle)| (name, handle.slot().load())).collect();
+        let (now, accounts) = (Instant::now(), self.0.load());
+        let snapshots: Vec<_> = accounts.iter().map(|(name, handle)| (name, handle.slot().load())).collect();
         let mut gauge = |name: &str, help: &str, value: &dyn Fn(&Snapshot) -> i64| {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             for (account, snapshot) in &snapshots {

@@ -8,17 +8,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::say_problem;
 use crate::app::{App, AppError};
-use crate::config::{self, Config, Environment};
-use crate::server::{Control, Stage, control};
-use crate::telemetry;
+use crate::config::{Config, Environment, Source};
+use crate::reload::{Cause, Reloader};
+use crate::stage::{Control, Stage, control};
+use crate::telemetry::{self, Telemetry};
 
 /// Runs the gateway until a signal stops it.
 pub(super) async fn run(path: Option<&Path>) -> ExitCode {
-    let loaded = match config::load(path, &Environment::of_process()) {
+    let mut source = Source::new(path, Environment::of_process());
+    let loaded = match source.load() {
         Ok(loaded) => loaded,
         Err(problems) => return say_problem(&problems),
     };
-    telemetry::install(&loaded.config.log);
+    let telemetry = telemetry::install(&loaded.config.log);
     match &loaded.file {
         Some(file) => tracing::info!(file = %file.display(), "configuration read"),
         None => tracing::info!("no configuration file; the environment and the defaults are used"),
@@ -27,7 +29,7 @@ pub(super) async fn run(path: Option<&Path>) -> ExitCode {
         tracing::warn!("{warning}");
     }
     raise_descriptor_limit(loaded.config.server.connections);
-    match bind_and_serve(loaded.config).await {
+    match bind_and_serve(loaded.config, source, telemetry).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -36,9 +38,9 @@ pub(super) async fn run(path: Option<&Path>) -> ExitCode {
     }
 }
 
-async fn bind_and_serve(config: Config) -> Result<(), AppError> {
+async fn bind_and_serve(config: Config, source: Source, telemetry: Telemetry) -> Result<(), AppError> {
     let drain_timeout = config.server.drain_timeout;
-    serve(App::bind(config).await?, drain_timeout).await
+    serve(App::bind(config).await?.following(source, Some(telemetry)), drain_timeout).await
 }
 
 /// Serves, announcing where, until a signal stops it.
@@ -52,6 +54,7 @@ pub(super) async fn serve(app: App, drain_timeout: Duration) -> Result<(), AppEr
         tracing::info!(%address, "listening for the operator");
     }
     let control = control();
+    tokio::spawn(reload_on_signals(signal(SignalKind::hangup())?, app.reloader()));
     tokio::spawn(stop_on_signals(signals, control.clone(), drain_timeout));
     app.run(&control).await?;
     tracing::info!("stopped");
@@ -74,6 +77,12 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+async fn reload_on_signals(mut hang_up: Signal, reloader: Reloader) {
+    while hang_up.recv().await.is_some() {
+        let _ = reloader.reload(Cause::Signal).await; // the log says what came of it
     }
 }
 

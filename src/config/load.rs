@@ -23,8 +23,40 @@ pub struct Loaded {
     pub config: Config,
     /// The file that it came from; `None` when the environment alone made it.
     pub file: Option<PathBuf>,
+    /// All files that it is made of: that one, those of its secrets, `upstream.ca_file`.
+    pub files: Vec<PathBuf>,
     /// What works but is doubtful; for the log.
     pub warnings: Vec<Problem>,
+}
+
+/// Where a configuration comes from, for who may read it more than once.
+#[derive(Debug, Clone)]
+pub struct Source {
+    path: Option<PathBuf>,
+    environment: Environment,
+    files: Vec<PathBuf>,
+}
+
+impl Source {
+    /// As [`load`] reads it.
+    pub fn new(path: Option<&Path>, environment: Environment) -> Self {
+        Self { path: path.map(Path::to_owned), environment, files: Vec::new() }
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn load(&mut self) -> Result<Loaded, Problems> {
+        let loaded = load(self.path.as_deref(), &self.environment)?;
+        self.files.clone_from(&loaded.files);
+        Ok(loaded)
+    }
+
+    /// The files that the last configuration without a problem was made of.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.files.clone()
+    }
 }
 
 /// Reads the file at `path`, with `environment` over it. Without a path, `./config.toml` is read
@@ -71,8 +103,12 @@ fn load_file(path: &Path, environment: &Environment) -> Result<Loaded, Problems>
 }
 
 fn loaded(config: Config, file: Option<PathBuf>, findings: Findings) -> Result<Loaded, Problems> {
-    let Findings { problems, warnings, .. } = findings;
-    if problems.is_empty() { Ok(Loaded { config, file, warnings }) } else { Err(Problems(problems)) }
+    let Findings { problems, warnings, files, .. } = findings;
+    if !problems.is_empty() {
+        return Err(Problems(problems));
+    }
+    let files = file.iter().cloned().chain(files).chain(config.upstream.ca_file.clone()).collect();
+    Ok(Loaded { config, file, files, warnings })
 }
 
 /// The text as TOML. Only the parser's message is shown: its own output shows the line, and that

@@ -20,10 +20,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 pub use environment::Environment;
-pub use load::{Loaded, load, parse};
+pub use load::{Loaded, Source, load, parse};
 pub use problem::{Problem, Problems};
 pub(crate) use value::checked_name;
 
@@ -166,7 +166,7 @@ pub struct Body {
 }
 
 /// Where WeChat is and how long it may take.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
     /// `base_url`: scheme and authority only; default `https://api.weixin.qq.com`.
     pub base_url: BaseUrl,
@@ -207,6 +207,15 @@ pub struct Proxy {
     /// `user:password`, percent-decoded, for `Proxy-Authorization: Basic`.
     pub credentials: Option<SecretString>,
 }
+
+impl PartialEq for Proxy {
+    fn eq(&self, other: &Self) -> bool {
+        let credentials = |proxy: &Self| proxy.credentials.as_ref().map(|text| text.expose_secret().to_owned());
+        (&self.host, self.port) == (&other.host, other.port) && credentials(self) == credentials(other)
+    }
+}
+
+impl Eq for Proxy {}
 
 /// When a request is sent a second time.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 //! A problem never repeats a value: the value may be a secret that landed in the wrong place.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// One thing that is wrong (or, among warnings, doubtful), and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub(super) struct Findings {
     pub(super) warnings: Vec<Problem>,
     /// The keys whose secrets stand in the file itself.
     pub(super) literal_secrets: Vec<String>,
+    /// The files in which secrets were found.
+    pub(super) files: Vec<PathBuf>,
 }
 
 #[cfg(test)]

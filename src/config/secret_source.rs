@@ -25,7 +25,11 @@ pub(super) fn read(section: &mut Section<'_>, key: &'static str) -> Result<Optio
         Value::Table(table) => {
             let (variable, file) =
                 section.inline(key, table, |source| (source.read("env", text), source.read("file", text)));
-            from_elsewhere(section.environment(), variable?, file?)
+            let (variable, file) = (variable?, file?);
+            if let Some(file) = &file {
+                section.secret_file(file);
+            }
+            from_elsewhere(section.environment(), variable, file)
         }
         _ => Err("must be { env = \"NAME\" }, { file = \"path\" } or a text in quotes".to_owned()),
     };

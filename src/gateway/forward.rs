@@ -54,7 +54,7 @@ impl Gateway {
         credentials: Credentials<'_>,
     ) -> Result<Response<ReplyBody>, Error> {
         let account = credentials.account;
-        let token = account.token.usable(self.token_wait).await.map_err(Error::NoToken)?;
+        let token = account.token.usable(self.setup.token_wait).await.map_err(Error::NoToken)?;
         let first = self.try_token(&call, credentials, &token).await?;
         if !matches!(first.verdict, Verdict::Rejected(_)) {
             return Ok(reply(first, &secrets_of(account, &token), call.permit));
@@ -74,10 +74,10 @@ impl Gateway {
     async fn fresh_token(&self, call: &Call<'_>, account: &Account, refused: &Token) -> Option<Arc<Token>> {
         let generation = refused.generation();
         tracing::debug!(account = account.name, path = call.path, generation, "WeChat refused the token");
-        match account.token.rejected(generation, self.token_wait).await {
+        match account.token.rejected(generation, self.setup.token_wait).await {
             Remedy::Newer(fresh) => Some(fresh),
             Remedy::Alive(token) => {
-                tokio::time::sleep(self.heal.pause).await;
+                tokio::time::sleep(self.setup.heal.pause).await;
                 Some(token)
             }
             // The log says why, once, where it arose.
@@ -131,7 +131,7 @@ impl Gateway {
                 self.send(call, &CREDENTIALS, &[token_pair, appid, secret]).await?
             }
         };
-        let mut judged = judge(answer, &self.heal.errcodes).await;
+        let mut judged = judge(answer, &self.setup.heal.errcodes).await;
         call.exchange.judged(&mut judged, token.generation());
         if judged.verdict == Verdict::Accepted {
             token.accept();
@@ -165,7 +165,7 @@ impl Gateway {
             *request.method_mut() = call.head.method.clone();
             *request.uri_mut() = uri.clone();
             *request.headers_mut() =
-                rewrite::outgoing(&call.head.headers, &self.host, length, call.authorization_served);
+                rewrite::outgoing(&call.head.headers, &self.setup.host, length, call.authorization_served);
             request
         };
         let sending = self.upstream.send(call.head.method.is_idempotent(), request);

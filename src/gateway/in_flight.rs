@@ -6,33 +6,39 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::error::Error;
 
 /// The count and its limit.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct InFlight {
-    count: AtomicUsize,
+    count: Arc<AtomicUsize>,
     limit: usize,
 }
 
 /// One request's place; free again when it is dropped.
 #[derive(Debug)]
-pub(super) struct Permit(Arc<InFlight>);
+pub(super) struct Permit(Arc<AtomicUsize>);
 
 impl InFlight {
     /// At most `limit` requests at once.
-    pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { count: AtomicUsize::new(0), limit })
+    pub fn new(limit: usize) -> Self {
+        Self { count: Arc::default(), limit }
+    }
+
+    /// The same count under another limit.
+    #[must_use]
+    pub fn with_limit(&self, limit: usize) -> Self {
+        Self { count: Arc::clone(&self.count), limit }
     }
 
     /// # Errors
     /// [`Error::TooBusy`].
-    pub(super) fn enter(self: &Arc<Self>) -> Result<Permit, Error> {
-        let permit = Permit(Arc::clone(self));
+    pub(super) fn enter(&self) -> Result<Permit, Error> {
+        let permit = Permit(Arc::clone(&self.count));
         if self.count.fetch_add(1, Ordering::Relaxed) >= self.limit { Err(Error::TooBusy) } else { Ok(permit) }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.count.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -49,5 +55,8 @@ mod tests {
         assert!(matches!(in_flight.enter(), Err(Error::TooBusy)), "a refusal takes no place");
         drop(first);
         assert!(in_flight.enter().is_ok());
+        let narrower = in_flight.with_limit(1);
+        assert!(matches!(narrower.enter(), Err(Error::TooBusy)), "those under the old limit count");
+        assert!(in_flight.with_limit(3).enter().is_ok());
     }
 }

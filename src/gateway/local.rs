@@ -9,14 +9,14 @@ use hyper::{Method, Response};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::Door;
 use super::admit::{Callers, Identified, Peer, Shown, identify};
 use super::body::Collected;
 use super::error::Error;
 use super::exchange::Exchange;
 use super::placeholder::Claims;
 use super::rewrite::values;
-use super::route::{Account, Accounts, Selected};
+use super::route::{Account, Selected};
+use super::setup::{Door, Setup};
 use crate::config::TokenEndpoint as Policy;
 use crate::secret::{ExposeSecret, SecretString};
 use crate::wechat::TokenEndpoint;
@@ -46,18 +46,15 @@ struct StableRequest {
 }
 
 /// The answer to `call`: a placeholder, or the real token, for the account that the call's appid names, else for the
-/// selected one. On a door that demands callers, the call's secret is the caller's virtual one. Waits at most `wait` for a
-/// real token.
+/// selected one. On a door that demands callers, the call's secret is the caller's virtual one.
 ///
 /// # Errors
 /// No such account, a wrong method, a caller that is not admitted, no token, or a listener that hands out none.
 pub(super) async fn token_answer(
-    accounts: &Accounts,
-    callers: &Callers,
+    setup: &Setup,
     selected: Selected,
     call: TokenCall<'_>,
     door: &Door,
-    wait: Duration,
 ) -> Result<Response<Bytes>, Error> {
     match (call.endpoint, &call.head.method) {
         (TokenEndpoint::Classic, &Method::GET | &Method::POST) | (TokenEndpoint::Stable, &Method::POST) => {}
@@ -66,8 +63,8 @@ pub(super) async fn token_answer(
     }
     let sent = stable_request(call.body);
     let appids = values(call.query.unwrap_or_default(), "appid").map(Into::into).chain(sent.appid.clone());
-    let account = accounts.with_appid(selected, appids)?;
-    let caller = admitted(callers, &call, &sent, door)?;
+    let account = setup.accounts.with_appid(selected, appids)?;
+    let caller = admitted(&setup.callers, &call, &sent, door)?;
     let account = account.ok_or(Error::UnknownAccount)?;
     call.exchange.uses(&account);
     if let Some(identified) = &caller {
@@ -80,7 +77,7 @@ pub(super) async fn token_answer(
     match door.token_endpoint {
         Policy::Refuse => Err(Error::TokenEndpoint),
         Policy::Placeholder => Ok(placeholder(&account, caller.as_ref())),
-        Policy::Real => real(&account, wait).await,
+        Policy::Real => real(&account, setup.token_wait).await,
     }
 }
 

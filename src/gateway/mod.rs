@@ -15,13 +15,12 @@ mod reply;
 mod retry;
 pub mod rewrite;
 mod route;
+mod setup;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
 
@@ -32,66 +31,57 @@ pub use in_flight::InFlight;
 pub use placeholder::{Claims, Placeholder, PlaceholderKey, SecretId};
 pub use reply::ReplyBody;
 pub use route::{Account, Accounts, Action, Route, Selected};
+pub use setup::{Door, Heal, Setup, Way};
 
-use crate::config::TokenEndpoint;
 use crate::observe::Observer;
-use crate::upstream::Upstream;
+use crate::upstream::{ConnectError, Upstream};
 use admit::{Identified, Shown, identify};
 use exchange::Exchange;
 use forward::{Call, Credentials};
 use local::TokenCall;
 use reply::refusal;
 
-/// One worker's gateway. What it shares with the other workers is behind an [`Arc`].
+/// One worker's gateway under one [`Setup`].
 pub struct Gateway {
-    /// All accounts.
-    pub accounts: Arc<Accounts>,
-    /// All callers that listeners may demand.
-    pub callers: Arc<Callers>,
+    setup: Arc<Setup>,
     /// This worker's way to WeChat.
-    pub upstream: Upstream<Outgoing>,
-    /// The upstream's name for `Host`.
-    pub host: HeaderValue,
-    /// How bodies are taken in.
-    pub body: BodyLimits,
-    /// When and how to send once more.
-    pub heal: Heal,
-    /// How long a request waits for a token.
-    pub token_wait: Duration,
-    /// How many requests there are.
-    pub in_flight: Arc<InFlight>,
-    /// This worker's view of them.
-    pub observer: Rc<Observer>,
-}
-
-/// When and how to send once more.
-#[derive(Debug, Clone)]
-pub struct Heal {
-    /// The errcodes that mean "this token is bad".
-    pub errcodes: Vec<i64>,
-    /// Before a token is tried again that WeChat says is alive.
-    pub pause: Duration,
-}
-
-/// What differs from listener to listener.
-#[derive(Debug, Clone)]
-pub struct Door {
-    /// What a request must be like.
-    pub rules: Rules,
-    /// The account that the listener speaks for.
-    pub account: Option<String>,
-    /// What the token endpoints answer.
-    pub token_endpoint: TokenEndpoint,
-    /// How callers show who they are, in this order; empty where nobody has to.
-    pub admits: Vec<AdmitMethod>,
+    upstream: Rc<Upstream<Outgoing>>,
+    /// This worker's view of requests.
+    observer: Rc<Observer>,
 }
 
 impl Gateway {
-    /// Answers one request that `peer` sent through `door`.
-    pub async fn handle(&self, request: Request<Incoming>, door: &Door, peer: Peer<'_>) -> Response<ReplyBody> {
+    /// The first gateway of a worker, which notes what it sees in `observer`.
+    ///
+    /// # Errors
+    /// The upstream's name cannot be connected to.
+    pub fn new(setup: Arc<Setup>, observer: Rc<Observer>) -> Result<Self, ConnectError> {
+        let upstream = Rc::new(setup.way.upstream()?);
+        Ok(Self { setup, upstream, observer })
+    }
+
+    /// The same worker's gateway under another setup. It keeps its connections to WeChat where the way there is the same.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn under(&self, setup: Arc<Setup>) -> Result<Self, ConnectError> {
+        let observer = Rc::clone(&self.observer);
+        if Arc::ptr_eq(&setup.way, &self.setup.way) {
+            return Ok(Self { setup, upstream: Rc::clone(&self.upstream), observer });
+        }
+        Self::new(setup, observer)
+    }
+
+    /// What it works under.
+    pub fn setup(&self) -> &Arc<Setup> {
+        &self.setup
+    }
+
+    /// Answers one request that `peer` sent through the listener of this number.
+    pub async fn handle(&self, request: Request<Incoming>, listener: usize, peer: Peer<'_>) -> Response<ReplyBody> {
         let (head, body) = request.into_parts();
         let exchange = Exchange::begin(&self.observer, &head, peer.address);
-        let mut answer = self.answer(&head, body, door, peer, &exchange).await.unwrap_or_else(|error| {
+        let mut answer = self.answer(&head, body, listener, peer, &exchange).await.unwrap_or_else(|error| {
             error.log(&head);
             exchange.failed(error.kind());
             refusal(&error)
@@ -105,21 +95,23 @@ impl Gateway {
         &self,
         head: &Parts,
         body: Incoming,
-        door: &Door,
+        listener: usize,
         peer: Peer<'_>,
         exchange: &Exchange,
     ) -> Result<Response<ReplyBody>, Error> {
+        let setup = &*self.setup;
+        let door = setup.door(listener)?;
         door.rules.admit(head)?;
-        let route = self.accounts.route(head.uri.path(), head.uri.query(), &head.headers, door.account.as_deref())?;
+        let route = setup.accounts.route(head.uri.path(), head.uri.query(), &head.headers, door.account.as_deref())?;
         exchange.routed(&route, head);
         let admitted = self.admit(head, &route, door, peer, exchange)?;
-        let permit = self.in_flight.enter()?;
+        let permit = setup.in_flight.enter()?;
         let longest = match route.action {
             // A caller that is not admitted yet must not fill the disk.
-            Action::TokenEndpoint(..) => self.body.limit.min(local::LONGEST_BODY),
-            _ => self.body.limit,
+            Action::TokenEndpoint(..) => setup.body.limit.min(local::LONGEST_BODY),
+            _ => setup.body.limit,
         };
-        let body = body::collect(body, &self.body, longest).await?;
+        let body = body::collect(body, &setup.body, longest).await?;
         exchange.received(body.length());
         let authorization_served = admitted.is_some_and(|identified| identified.by == AdmitMethod::Bearer);
         let call =
@@ -134,8 +126,7 @@ impl Gateway {
             Action::TokenEndpoint(selected, endpoint) => {
                 let call =
                     TokenCall { endpoint, head, path: route.path, query: route.query, body: &body, peer, exchange };
-                let (accounts, callers, wait) = (&self.accounts, &self.callers, self.token_wait);
-                Ok(reply::own(local::token_answer(accounts, callers, selected, call, door, wait).await?))
+                Ok(reply::own(local::token_answer(setup, selected, call, door).await?))
             }
         }
     }
@@ -161,7 +152,7 @@ impl Gateway {
         };
         let claims = route.placeholder.as_ref().and_then(Placeholder::claims);
         let shown = Shown { peer, headers: &head.headers, claims, secret: secret.as_deref() };
-        let identified = identify(&self.callers, &door.admits, shown)?;
+        let identified = identify(&self.setup.callers, &door.admits, shown)?;
         exchange.identified(&identified.caller);
         // Only now: which appids are ours is nobody's business who is not admitted.
         if matches!(route.action, Action::Foreign) {

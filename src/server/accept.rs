@@ -5,16 +5,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
+use super::Limits;
 use super::address::ListeningSocket;
 use super::connection::Accepted;
+use super::permits::Permits;
 use super::socket::AcceptedSocket;
-use super::stage::{Follower, Stage};
 use super::tls::ServerTls;
 use super::worker::Queue;
+use crate::stage::{Control, Follower, Stage};
 
 /// How long accepting rests when descriptors or memory run out: each try would fail at once.
 const REST: Duration = Duration::from_millis(100);
@@ -23,10 +25,18 @@ const REPEAT_LOG: Duration = Duration::from_secs(10);
 
 /// What one listener's connections get.
 pub(super) struct Acceptor {
-    pub(super) index: usize,
-    pub(super) tls: Option<ServerTls>,
-    pub(super) permits: Arc<Semaphore>,
+    pub(super) number: usize,
+    pub(super) terms: Arc<ArcSwap<Terms>>,
+    pub(super) permits: Permits,
     pub(super) workers: Arc<[Queue]>,
+    /// What its connections follow.
+    pub(super) control: Control,
+}
+
+/// What may change while a listener stays. A connection keeps what it began with.
+pub(super) struct Terms {
+    pub(super) tls: Option<ServerTls>,
+    pub(super) limits: Limits,
 }
 
 /// A listener on the acceptor's runtime.
@@ -35,7 +45,7 @@ enum Listening {
     Unix(UnixListener),
 }
 
-/// Accepts until the drain begins.
+/// Accepts until the drain begins, the whole gateway's or this listener's.
 pub(super) async fn accept(socket: ListeningSocket, acceptor: Acceptor, mut stage: Follower) {
     let (listening, _file) = match socket {
         ListeningSocket::Tcp(socket) => (TcpListener::from_std(socket).map(Listening::Tcp), None),
@@ -44,10 +54,12 @@ pub(super) async fn accept(socket: ListeningSocket, acceptor: Acceptor, mut stag
     match listening {
         Ok(listening) => tokio::select! {
             () = acceptor.accept_all(&listening) => {}
+            () = acceptor.control.reached(Stage::Draining) => {}
             () = stage.reached(Stage::Draining) => {}
         },
         Err(error) => tracing::error!(%error, "a listener cannot be served"),
     }
+    acceptor.control.advance(Stage::Draining);
 }
 
 impl Acceptor {
@@ -55,11 +67,19 @@ impl Acceptor {
     async fn accept_all(&self, listening: &Listening) {
         let mut logged: Option<Instant> = None;
         loop {
-            let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
+            let Some(permit) = self.permits.acquire().await else { return };
             match listening.next().await {
                 Ok((socket, peer)) => {
-                    let tls = self.tls.as_ref().map(ServerTls::acceptor);
-                    let accepted = Accepted { socket, tls, listener: self.index, peer, permit };
+                    let terms = self.terms.load();
+                    let accepted = Accepted {
+                        socket,
+                        tls: terms.tls.as_ref().map(ServerTls::acceptor),
+                        listener: self.number,
+                        peer,
+                        limits: terms.limits,
+                        stage: self.control.follow(),
+                        permit,
+                    };
                     if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.load()) {
                         worker.push(accepted);
                     }

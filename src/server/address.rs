@@ -33,6 +33,28 @@ pub struct UnixAddress {
     pub owner: (Option<u32>, Option<u32>),
 }
 
+impl Address {
+    /// Whether both are the same place, whoever may connect to it.
+    pub(super) fn is_at(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(one), Self::Tcp(other)) => one == other,
+            (Self::Unix(one), Self::Unix(other)) => one.path == other.path,
+            (Self::Tcp(_), Self::Unix(_)) | (Self::Unix(_), Self::Tcp(_)) => false,
+        }
+    }
+}
+
+impl UnixAddress {
+    /// Gives the socket file its mode and owner.
+    pub(super) fn set_permissions(&self) -> io::Result<()> {
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(self.mode))?;
+        match self.owner {
+            (None, None) => Ok(()),
+            (user, group) => chown(&self.path, user, group),
+        }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -97,11 +119,7 @@ fn listen_unix(address: &UnixAddress) -> io::Result<ListeningSocket> {
     socket.bind(&SockAddr::unix(&address.path)?)?;
     let file = SocketFile { path: address.path.clone(), inode: fs::metadata(&address.path)?.ino() };
     // Before it listens: the umask may be wider, and at no moment may more people connect than in the end.
-    fs::set_permissions(&address.path, fs::Permissions::from_mode(address.mode))?;
-    let (user, group) = address.owner;
-    if user.is_some() || group.is_some() {
-        chown(&address.path, user, group)?;
-    }
+    address.set_permissions()?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(ListeningSocket::Unix(socket.into(), file))

@@ -21,8 +21,8 @@ use super::handshake::{Secured, handshake};
 use super::protocol::{Graceful, http1, http2};
 use super::pulse::{CallerIo, Overdue, Protocol, Pulse, Tracked};
 use super::socket::{AcceptedSocket, Socket};
-use super::stage::{Follower, Stage};
 use super::{Arrival, Handler, Limits, Timeouts};
+use crate::stage::{Follower, Stage};
 
 /// A connection that was accepted, and its permit.
 pub(super) struct Accepted {
@@ -30,12 +30,14 @@ pub(super) struct Accepted {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) listener: usize,
     pub(super) peer: Option<IpAddr>,
+    pub(super) limits: Limits,
+    pub(super) stage: Follower,
     pub(super) permit: OwnedSemaphorePermit,
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve<H: Handler>(accepted: Accepted, handler: Rc<H>, limits: Limits, mut stage: Follower) {
-    let Accepted { socket, tls, listener, peer, permit } = accepted;
+pub(super) async fn serve<H: Handler>(accepted: Accepted, handler: Rc<H>) {
+    let Accepted { socket, tls, listener, peer, limits, mut stage, permit } = accepted;
     // A socket that cannot be set up is one that its caller has already left.
     let Ok(socket) = Socket::adopt(socket) else { return };
     // hyper's state and buffers are made when there is something to read: a connection kept in reserve stays small.

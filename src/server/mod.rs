@@ -6,13 +6,14 @@
 
 mod accept;
 mod address;
-mod bound;
 mod connection;
 mod handshake;
+mod permits;
+mod plan;
 mod protocol;
 mod pulse;
+mod running;
 mod socket;
-mod stage;
 mod stream;
 mod tls;
 mod worker;
@@ -26,8 +27,8 @@ use hyper::body::{Body, Incoming};
 use hyper::{Request, Response};
 
 pub use address::{Address, UnixAddress};
-pub use bound::{BindError, Bound, Listener};
-pub use stage::{Control, Stage, control};
+pub use plan::{BindError, Listener, Plan};
+pub use running::Server;
 pub use tls::{TlsFileError, TlsFiles};
 
 /// Answers requests. Each worker has one of its own.
@@ -42,7 +43,7 @@ pub trait Handler: 'static {
 /// Where a request came in.
 #[derive(Debug, Clone)]
 pub struct Arrival {
-    /// The listener, counted from 0 in the order in which they were bound.
+    /// The listener's number in [`Plan::listeners`].
     pub listener: usize,
     /// The caller's address; `None` on a Unix socket.
     pub peer: Option<IpAddr>,
@@ -54,8 +55,6 @@ pub struct Arrival {
 /// What connections may cost.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Threads that carry requests; at least 1.
-    pub workers: usize,
     /// Callers' connections at once; beyond them, callers wait in the kernel's queue.
     pub connections: usize,
     /// Bytes of a head beyond which it is refused without being parsed. The gateway's own limit is lower and gives a

@@ -10,9 +10,9 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
 
+use super::Handler;
 use super::connection::{Accepted, serve};
-use super::stage::{Follower, Stage};
-use super::{Handler, Limits};
+use crate::stage::{Follower, Stage};
 
 /// A worker, seen from the thread that started it.
 pub(super) struct Worker {
@@ -45,7 +45,6 @@ impl Worker {
     /// Starts the thread, and returns when its handler is made.
     pub(super) async fn start<H, E>(
         number: usize,
-        limits: Limits,
         stage: Follower,
         handler: Arc<impl Fn() -> Result<H, E> + Send + Sync + 'static>,
     ) -> io::Result<Self>
@@ -68,7 +67,7 @@ impl Worker {
                 match handler() {
                     Ok(handler) => {
                         let _ = ready.send(Ok(()));
-                        work(incoming, Rc::new(handler), limits, stage, &counter).await;
+                        work(incoming, Rc::new(handler), stage, &counter).await;
                     }
                     Err(error) => drop(ready.send(Err(io::Error::other(error)))),
                 }
@@ -96,18 +95,16 @@ impl Worker {
 async fn work<H: Handler>(
     mut incoming: mpsc::UnboundedReceiver<Accepted>,
     handler: Rc<H>,
-    limits: Limits,
-    stage: Follower,
+    mut end: Follower,
     load: &Arc<AtomicUsize>,
 ) {
     let mut connections = JoinSet::new();
-    let mut end = stage.clone();
     let serving = async {
         loop {
             tokio::select! {
                 accepted = incoming.recv() => match accepted {
                     Some(accepted) => {
-                        let serving = serve(accepted, Rc::clone(&handler), limits, stage.clone());
+                        let serving = serve(accepted, Rc::clone(&handler));
                         let place = Place(Arc::clone(load));
                         connections.spawn_local(async move {
                             serving.await;

@@ -9,7 +9,9 @@ use tokio::time::{Instant, sleep_until};
 use super::budget::{Budget, Spent};
 use super::failure::Failure;
 use super::issuer::{Fetch, Issuer};
+use super::orders::Inbox;
 use super::schedule;
+use super::settings::Settings;
 use super::slot::{Slot, Snapshot, Token};
 use super::standing::Standing;
 use super::store::Store;
@@ -21,18 +23,8 @@ const TIMER_APART: Duration = Duration::from_secs(1);
 /// A failure that stays the same is logged again after this long.
 const REPEAT_LOG: Duration = Duration::from_secs(300);
 
-/// What a refresher needs to know of its account.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The account's name, for the log.
-    pub account: String,
-    /// Which endpoint hands the tokens out.
-    pub kind: TokenKind,
-    /// The configured margin; `None` for the endpoint's own.
-    pub margin: Option<Duration>,
-}
-
-/// The task that owns an account's token. Dropping every [`TokenHandle`] ends it.
+/// The task that owns an account's token. Dropping every [`TokenHandle`] ends it, and so does dropping its
+/// [`Orders`](super::Orders).
 #[derive(Debug)]
 pub struct Refresher<I> {
     pub(super) settings: Settings,
@@ -41,6 +33,9 @@ pub struct Refresher<I> {
     pub(super) standing: Standing,
     pub(super) slot: Arc<Slot>,
     rejections: mpsc::UnboundedReceiver<Rejection>,
+    pub(super) inbox: Inbox<I>,
+    /// Nothing is fetched ahead of time any more.
+    pub(super) resting: bool,
     /// What the slot holds, or is about to.
     pub(super) snapshot: Snapshot,
     pub(super) budget: Budget,
@@ -92,6 +87,8 @@ impl<I: Issuer> Refresher<I> {
             store,
             slot,
             rejections,
+            inbox: Inbox::of_nobody(),
+            resting: false,
             snapshot,
             budget: Budget::new(now),
             episode: None,
@@ -103,7 +100,7 @@ impl<I: Issuer> Refresher<I> {
         (refresher, handle)
     }
 
-    /// Keeps the token fresh until every handle is gone.
+    /// Keeps the token fresh until every handle, or who gives orders, is gone.
     pub async fn run(mut self) {
         self.load().await;
         loop {
@@ -112,7 +109,11 @@ impl<I: Issuer> Refresher<I> {
                     Some(rejection) => self.answer(rejection).await,
                     None => return,
                 },
-                () = sleep_until(self.next) => {
+                order = self.inbox.next() => match order {
+                    Some(order) => self.obey(order),
+                    None => return,
+                },
+                () = sleep_until(self.next), if !self.resting => {
                     // Its outcome stands in the slot; nobody waits for it here.
                     let _ = self.fetch(self.first_choice(), Reason::Timer).await;
                 }

@@ -2,7 +2,7 @@
 
 use tokio::net::TcpStream;
 use wxgate::sandbox::{Fault, Gate, Sandbox};
-use wxgate::server::Stage;
+use wxgate::stage::Stage;
 
 use crate::support::{Caller, Gateway, sandbox, within};
 

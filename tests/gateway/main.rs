@@ -25,6 +25,7 @@ mod loops;
 mod metrics;
 mod process;
 mod readiness;
+mod reloading;
 mod resources;
 mod rewriting;
 mod routing;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
@@ -15,7 +16,7 @@ pub struct Program {
     said: UnboundedReceiver<String>,
     /// Every line so far, standard error and standard output together.
     pub lines: Vec<String>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Program {
@@ -57,7 +58,7 @@ impl Program {
                 BufReader::new(stream).lines().map_while(Result::ok).all(|line| says.send(line).is_ok())
             });
         }
-        Self { child, said, lines: Vec::new(), _directory: directory }
+        Self { child, said, lines: Vec::new(), directory }
     }
 
     /// The first line that contains `text`, as soon as it comes; panics where the program ends before.
@@ -82,6 +83,11 @@ impl Program {
     /// Where it listens for the operator.
     pub async fn admin_address(&mut self) -> SocketAddr {
         address_in(&self.says("listening for the operator").await)
+    }
+
+    /// Where it was started, and where `config.toml` lies.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Its process id.

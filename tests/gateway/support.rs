@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use wxgate::app::{App, AppError};
 use wxgate::config::{Config, Environment, parse};
 use wxgate::sandbox::{DEFAULT_APPID, DEFAULT_SECRET, STABLE, Sandbox, Seen, Settings};
-use wxgate::server::{Control, Stage, control};
+use wxgate::stage::{Control, Stage, control};
 
 /// No wait in a test is meant to take this long; one that does fails it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -70,13 +70,17 @@ impl Gateway {
 
     /// As configured.
     pub async fn from_config(config: Config) -> Result<Self, AppError> {
-        let app = App::bind(config).await?;
+        Ok(Self::of(App::bind(config).await?))
+    }
+
+    /// One that is bound.
+    pub fn of(app: App) -> Self {
         let (addresses, admin, control) = (app.addresses(), app.admin_address(), control());
         let running = tokio::spawn({
             let control = control.clone();
             async move { app.run(&control).await }
         });
-        Ok(Self { address: addresses[0], addresses, admin, control, running })
+        Self { address: addresses[0], addresses, admin, control, running }
     }
 
     /// Begins to drain.

@@ -93,6 +93,11 @@ impl<'a> Section<'a> {
         self.findings.literal_secrets.push(key);
     }
 
+    /// Notes that a secret was read from `file`.
+    pub(super) fn secret_file(&mut self, file: &str) {
+        self.findings.files.push(file.into());
+    }
+
     /// Whether the file itself decides the value of `key`; to be asked before the key is read.
     pub(super) fn is_written(&self, key: &str) -> bool {
         self.table.contains_key(key) && self.override_of(key).is_none()

@@ -65,7 +65,7 @@ pub struct CallerSettings {
 pub struct Caller {
     settings: CallerSettings,
     counters: CallerCounters,
-    limiter: Option<DefaultDirectRateLimiter>,
+    limiter: Option<Arc<DefaultDirectRateLimiter>>,
 }
 
 /// All callers, by what can show who they are.
@@ -80,7 +80,16 @@ pub struct Callers {
 impl Callers {
     /// Names and certificates are unique; the configuration sees to it.
     pub fn new(callers: Vec<CallerSettings>, metrics: &Metrics) -> Self {
-        let all: Vec<_> = callers.into_iter().map(|settings| Arc::new(Caller::new(settings, metrics))).collect();
+        Self::after(&Self::default(), callers, metrics)
+    }
+
+    /// As [`new`](Self::new), in the place of `before`: a caller that stays under the same rate does not begin it anew.
+    pub fn after(before: &Self, callers: Vec<CallerSettings>, metrics: &Metrics) -> Self {
+        let after = |settings: CallerSettings| {
+            let same = before.by_name.get(&settings.name).filter(|before| before.settings.rate == settings.rate);
+            Arc::new(Caller::new(settings, same.and_then(|same| same.limiter.clone()), metrics))
+        };
+        let all: Vec<_> = callers.into_iter().map(after).collect();
         let by_name = all.iter().map(|caller| (caller.settings.name.clone(), Arc::clone(caller))).collect();
         let by_certificate = all
             .iter()
@@ -126,12 +135,13 @@ impl Callers {
 }
 
 impl Caller {
-    fn new(settings: CallerSettings, metrics: &Metrics) -> Self {
+    fn new(settings: CallerSettings, under_way: Option<Arc<DefaultDirectRateLimiter>>, metrics: &Metrics) -> Self {
         let quota = settings.rate.and_then(|rate| {
             let one = rate.per.checked_div(rate.requests.get())?;
             Some(Quota::with_period(one)?.allow_burst(rate.requests))
         });
-        Self { limiter: quota.map(RateLimiter::direct), counters: metrics.caller(&settings.name), settings }
+        let limiter = under_way.or_else(|| quota.map(RateLimiter::direct).map(Arc::new));
+        Self { limiter, counters: metrics.caller(&settings.name), settings }
     }
 
     /// Its name.
@@ -217,7 +227,7 @@ mod tests {
     }
 
     fn caller(settings: CallerSettings) -> Caller {
-        Caller::new(settings, &Metrics::default())
+        Caller::new(settings, None, &Metrics::default())
     }
 
     fn hash(secret: &str) -> [u8; 32] {

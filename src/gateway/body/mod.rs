@@ -30,7 +30,7 @@ pub struct Limits {
     /// The longest silence in the middle of a body.
     pub idle: Duration,
     /// What all bodies together may take of memory; shared between the workers.
-    pub budget: Arc<MemoryBudget>,
+    pub budget: MemoryBudget,
 }
 
 /// A whole request body.
@@ -62,34 +62,40 @@ impl Collected {
 }
 
 /// The memory that request bodies may take together.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MemoryBudget {
-    used: AtomicUsize,
+    used: Arc<AtomicUsize>,
     limit: usize,
 }
 
 /// Some of a [`MemoryBudget`], given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Reservation {
-    budget: Arc<MemoryBudget>,
+    budget: MemoryBudget,
     bytes: usize,
 }
 
 impl MemoryBudget {
     /// `limit` in bytes.
-    pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { used: AtomicUsize::new(0), limit })
+    pub fn new(limit: usize) -> Self {
+        Self { used: Arc::default(), limit }
     }
 
-    fn empty_reservation(self: &Arc<Self>) -> Reservation {
-        Reservation { budget: Arc::clone(self), bytes: 0 }
+    /// What is used already, under another limit.
+    #[must_use]
+    pub fn with_limit(&self, limit: usize) -> Self {
+        Self { used: Arc::clone(&self.used), limit }
+    }
+
+    fn empty_reservation(&self) -> Reservation {
+        Reservation { budget: self.clone(), bytes: 0 }
     }
 }
 
 impl Reservation {
     /// Takes `bytes` more, or says no and takes nothing.
     fn grow(&mut self, bytes: usize) -> bool {
-        let MemoryBudget { used, limit } = &*self.budget;
+        let MemoryBudget { used, limit } = &self.budget;
         let grown = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
             used.checked_add(bytes).filter(|sum| sum <= limit)
         });
@@ -122,5 +128,6 @@ mod tests {
         drop(first);
         assert!(second.grow(100));
         assert!(!second.grow(usize::MAX), "no overflow");
+        assert!(!budget.with_limit(100).empty_reservation().grow(1), "what is used counts under another limit too");
     }
 }

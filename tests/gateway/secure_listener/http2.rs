@@ -23,7 +23,7 @@ fn info(openid: u32) -> String {
 async fn many_requests_at_once_get_their_own_answers() {
     let (wechat, _gateway, caller) = http2("").await;
     let gate = Gate::new();
-    wechat.world().faults().add(Fault::anywhere().hold(&gate).times(100));
+    wechat.world().faults().add(Fault::at("/cgi-bin/user/info").hold(&gate).times(100));
     let asking = (0..100).map(async |openid| (openid, caller.get(&info(openid)).await));
     let (replies, ()) = tokio::join!(at_once(asking), async {
         gate.held(100).await;

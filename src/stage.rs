@@ -19,7 +19,7 @@ pub struct Control(watch::Sender<Stage>);
 
 /// Follows the stage.
 #[derive(Debug, Clone)]
-pub(super) struct Follower(watch::Receiver<Stage>);
+pub struct Follower(watch::Receiver<Stage>);
 
 /// A stage that is [`Stage::Running`].
 pub fn control() -> Control {
@@ -41,14 +41,20 @@ impl Control {
         self.follow().reached(stage).await;
     }
 
-    pub(super) fn follow(&self) -> Follower {
+    /// One more who follows.
+    pub fn follow(&self) -> Follower {
         Follower(self.0.subscribe())
+    }
+
+    /// Whether anybody follows at present.
+    pub fn is_followed(&self) -> bool {
+        self.0.receiver_count() > 0
     }
 }
 
 impl Follower {
     /// Waits until `stage` is reached; a control that is gone means the end.
-    pub(super) async fn reached(&mut self, stage: Stage) {
+    pub async fn reached(&mut self, stage: Stage) {
         let _ = self.0.wait_for(|current| *current >= stage).await;
     }
 }

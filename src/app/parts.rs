@@ -1,0 +1,123 @@
+//! What each room asks for, out of the configuration.
+
+use std::net::SocketAddr;
+
+use crate::config::{self, Admit, Config, ListenAddress};
+use crate::egress::{Egress, origin};
+use crate::gateway::{AdmitMethod, CallerSettings, Door, PathList, Rate, Rules, Way};
+use crate::server::{Address, Limits, Listener, Timeouts, TlsFiles, UnixAddress};
+use crate::token::{FileStore, HttpIssuer, MemoryStore, Settings, Store};
+use crate::upstream::Deadlines;
+
+pub(super) fn limits(config: &Config) -> Limits {
+    let server = &config.server;
+    Limits {
+        connections: server.connections,
+        // Above the gateway's own limit, whose answer says what to do; hyper's says 431 and no more.
+        head_size: 2 * server.head_size.max(8 * 1024),
+        timeouts: Timeouts { head: server.head_timeout, idle: server.idle_timeout, send: server.send_timeout },
+    }
+}
+
+pub(super) fn listener(listener: &config::Listener) -> Listener {
+    let address = match &listener.address {
+        ListenAddress::Tcp(address) => Address::Tcp(*address),
+        ListenAddress::Unix { path, mode, owner } => {
+            Address::Unix(UnixAddress { path: path.clone(), mode: *mode, owner: (owner.user, owner.group) })
+        }
+    };
+    let tls = listener.tls.as_ref().map(|tls| TlsFiles {
+        certificate: tls.certificate.clone(),
+        private_key: tls.private_key.clone(),
+        client_ca: tls.client_ca.clone(),
+    });
+    Listener { address, tls }
+}
+
+/// The TCP addresses that `config` asks for; port 0 is none yet.
+pub(crate) fn configured_addresses(config: &Config) -> Vec<SocketAddr> {
+    let addresses: Vec<_> = config.listeners.iter().map(|asked| listener(asked).address).collect();
+    tcp(addresses.iter())
+}
+
+pub(super) fn tcp<'a>(addresses: impl Iterator<Item = &'a Address>) -> Vec<SocketAddr> {
+    let tcp = addresses.filter_map(|address| match address {
+        Address::Tcp(address) => Some(*address),
+        Address::Unix(_) => None,
+    });
+    tcp.collect()
+}
+
+pub(super) fn door(config: &Config, listener: &config::Listener, bound: &Address) -> Door {
+    Door {
+        rules: Rules {
+            browsers: listener.browsers,
+            loopback: matches!(bound, Address::Tcp(address) if address.ip().to_canonical().is_loopback()),
+            hosts: listener.hosts.clone(),
+            upstream_host: config.upstream.base_url.host.clone(),
+            head_size: config.server.head_size,
+        },
+        account: listener.account.clone(),
+        token_endpoint: listener.token_endpoint,
+        admits: listener.admit.iter().map(admit_method).collect(),
+    }
+}
+
+fn admit_method(admit: &Admit) -> AdmitMethod {
+    match admit {
+        Admit::Placeholder => AdmitMethod::Placeholder,
+        Admit::Bearer => AdmitMethod::Bearer,
+        Admit::Certificate => AdmitMethod::Certificate,
+        Admit::Network => AdmitMethod::Network,
+    }
+}
+
+pub(super) fn caller(caller: &config::Caller) -> CallerSettings {
+    CallerSettings {
+        name: caller.name.clone(),
+        secrets: caller.secrets.clone(),
+        certificates: caller.certificates.clone(),
+        networks: caller.networks.clone(),
+        accounts: caller.accounts.clone(),
+        paths: PathList::new(&caller.allow, &caller.deny),
+        report_only: caller.report_only,
+        rate: caller.rate.map(|rate| Rate { requests: rate.requests, per: rate.per }),
+    }
+}
+
+pub(super) fn way(config: &Config, egress: Egress) -> Way {
+    let upstream = &config.upstream;
+    Way {
+        egress,
+        deadlines: Deadlines {
+            connect: upstream.connect_timeout,
+            first_byte: upstream.first_byte_timeout,
+            idle_body: upstream.idle_body_timeout,
+        },
+        idle_connections: upstream.idle_connections,
+        idle_timeout: upstream.idle_timeout,
+    }
+}
+
+/// The issuer of an account; `wxgate check` uses it too.
+pub(crate) fn issuer(config: &Config, account: &config::Account, http: reqwest::Client) -> HttpIssuer {
+    HttpIssuer::new(
+        http,
+        origin(&config.upstream.base_url),
+        account.appid.clone(),
+        account.secret.clone(),
+        config.token.fetch_timeout,
+        config.heal.errcodes.clone(),
+    )
+}
+
+pub(super) fn refresher(config: &Config, account: &config::Account) -> Settings {
+    Settings { account: account.name.clone(), kind: account.token, margin: config.token.margin }
+}
+
+pub(super) fn store(config: &Config, account: &config::Account) -> Box<dyn Store> {
+    match &config.store {
+        config::Store::Memory => Box::new(MemoryStore),
+        config::Store::File { directory } => Box::new(FileStore::new(directory, &account.appid)),
+    }
+}
