@@ -160,6 +160,28 @@ async fn a_secret_that_others_can_read_is_warned_about() {
 }
 
 #[tokio::test]
+async fn bodies_that_would_fill_memory_are_warned_about() {
+    let wechat = sandbox().await;
+    let run = check(&format!("body.directory = '/dev/shm'\n{}", config(&wechat, ""))).await;
+    assert!(run.stdout.contains("warning: body.directory: is on tmpfs, which is memory"), "{}", run.stdout);
+}
+
+#[tokio::test]
+async fn without_any_root_certificate_nothing_starts() {
+    let nowhere = [("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent")];
+    let config = "admin.address = 'off'\nlisten.address = '127.0.0.1:0'\n[[account]]\nappid = 'wx1'\nsecret = 's'\n";
+    for command in ["run", "check"] {
+        let run = wxgate(&[command], Some(config), &nowhere).await;
+        assert_eq!(run.exit, 1, "{command}");
+        assert!(
+            run.stderr.contains("no root certificates") && run.stderr.contains("upstream.ca_file"),
+            "{}",
+            run.stderr
+        );
+    }
+}
+
+#[tokio::test]
 async fn wrong_usage_exits_with_2() {
     for arguments in [&["chekc"][..], &["check", "--colour"], &["--config"], &["sandbox", "--port", "many"]] {
         let run = wxgate(arguments, None, &[]).await;

@@ -125,7 +125,7 @@ pub enum TokenEndpoint {
 pub struct Server {
     /// `workers`: threads that carry requests; default one a core; 1 … 256.
     pub workers: usize,
-    /// `connections`: callers' connections at once, over all listeners; default 16,384.
+    /// `connections`: callers' connections at once, over all listeners, at least one for each; default 16,384.
     pub connections: usize,
     /// `requests`: requests in flight at once, over all listeners; default 4,096.
     pub requests: usize,

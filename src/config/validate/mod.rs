@@ -43,6 +43,10 @@ pub(super) fn validate(table: Table, environment: &Environment) -> (Config, Find
     listen::check_admission(&mut root, &listeners, &config.callers);
     caller::check(&mut root, &config.callers, &config.accounts);
     listen::check_addresses(&mut root, &listeners, &config.admin);
+    if config.server.connections < listeners.len() {
+        let message = "must be at least the number of listeners: each keeps one for its next caller";
+        root.problem("server.connections", message);
+    }
     root.finish();
     (config, findings)
 }

@@ -202,6 +202,12 @@ fn a_heal_has_errcodes() {
 }
 
 #[test]
+fn every_listener_has_room_for_a_connection() {
+    let listeners = "server.connections = 1\n[[listen]]\naddress = '127.0.0.1:1'\n[[listen]]\naddress = '127.0.0.1:2'";
+    assert_problem(listeners, "server.connections: must be at least the number of listeners");
+}
+
+#[test]
 fn directories_exist_and_take_files() {
     assert_problem("body.directory = '/nowhere'", "body.directory: must be a directory that exists");
     assert_problem(
