@@ -1,22 +1,29 @@
 //! Names → addresses through the system's resolver, refusing our own addresses at each resolve.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::vec;
 
 use hyper_util::client::legacy::connect::dns::Name;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tower_service::Service;
 
 use super::loops::OwnListeners;
+
+/// Lookups at once. One that hangs keeps its thread although nobody waits for it any more; without a limit, requests would
+/// pile them up for as long as the resolver is silent, and take the threads that file work needs.
+const AT_ONCE: usize = 8;
 
 /// Resolves the host of the first hop. Both hyper's connector and reqwest take it.
 #[derive(Debug, Clone)]
 pub struct Resolver {
     own: Arc<OwnListeners>,
     port: u16,
+    places: Arc<Semaphore>,
 }
 
 type Resolving = Pin<Box<dyn Future<Output = io::Result<vec::IntoIter<SocketAddr>>> + Send>>;
@@ -24,19 +31,34 @@ type Resolving = Pin<Box<dyn Future<Output = io::Result<vec::IntoIter<SocketAddr
 impl Resolver {
     /// `port` is the one that will be connected to.
     pub(super) fn new(own: Arc<OwnListeners>, port: u16) -> Self {
-        Self { own, port }
+        Self { own, port, places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     fn resolve_host(&self, host: String) -> Resolving {
-        let Self { own, port } = self.clone();
+        let Self { own, port, places } = self.clone();
         Box::pin(async move {
-            let addresses: Vec<_> = tokio::net::lookup_host((host.as_str(), port)).await?.collect();
+            let name = host.clone();
+            let addresses = look_up(places, move || Ok((name.as_str(), port).to_socket_addrs()?.collect())).await?;
             if let Some(address) = addresses.iter().find(|&&address| own.contains(address)) {
                 return Err(io::Error::other(format!("{host} is {address}, one of the gateway's own listeners")));
             }
             Ok(addresses.into_iter())
         })
     }
+}
+
+/// Runs `lookup` where it may block, when there is a place for it; it keeps the place to its own end.
+async fn look_up(
+    places: Arc<Semaphore>,
+    lookup: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
+) -> io::Result<Vec<SocketAddr>> {
+    let place = places.acquire_owned().await.map_err(io::Error::other)?;
+    let looking = spawn_blocking(move || {
+        let found = lookup();
+        drop(place);
+        found
+    });
+    looking.await?
 }
 
 impl Service<Name> for Resolver {
@@ -74,5 +96,33 @@ mod tests {
         assert!(error.to_string().contains("own listeners"), "{error}");
         let other_port = Resolver::new(own, 8081).resolve_host("localhost".to_owned()).await.unwrap();
         assert!(other_port.len() > 0);
+    }
+
+    /// The callers that gave up leave their lookups behind, and those are all that there is.
+    #[tokio::test]
+    async fn lookups_that_hang_are_bounded_and_the_next_one_waits() {
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = Arc::new(std::sync::Mutex::new(released));
+        let hanging = |number: usize| {
+            let (begun, released) = (begun.clone(), Arc::clone(&released));
+            look_up(Arc::clone(&places), move || {
+                begun.send(number).unwrap();
+                let _ = released.lock().unwrap().recv();
+                Ok(Vec::new())
+            })
+        };
+        for number in 0..AT_ONCE {
+            let given_up = tokio::spawn(hanging(number));
+            begins.recv().await.unwrap();
+            given_up.abort();
+        }
+        let next = tokio::spawn(hanging(AT_ONCE));
+        assert_eq!(places.available_permits(), 0, "nobody waits, and they still run");
+        release.send(()).unwrap();
+        assert_eq!(begins.recv().await, Some(AT_ONCE));
+        drop(release);
+        next.await.unwrap().unwrap();
     }
 }
