@@ -1,0 +1,1 @@
+"""What bench/compare.sh and bench/scale.sh run. bench/README.md is the way in."""
