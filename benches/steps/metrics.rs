@@ -1,10 +1,23 @@
-//! Counting, and the page that shows the counts.
+//! Counting what was seen of a request, and the page that shows the counts.
 
-use divan::Bencher;
+use std::time::Duration;
+
+use divan::{Bencher, black_box};
 use wxgate::metrics::Metrics;
+use wxgate::observe::{Class, End, Observations, RequestId, Seen};
 
+#[divan::bench]
+fn request_noted(bencher: Bencher<'_, '_>) {
+    let observations = Observations::new(1);
+    let (account, observer) = (observations.account("main"), observations.observer());
+    let id = RequestId::new(None, || observer.next_id());
+    let seen = seen(&id);
+    bencher.bench_local(|| observer.note(Some(&account), black_box(&seen)));
+}
+
+/// On so many threads at once: what they share must not slow them down.
 #[divan::bench(threads = [1, 2])]
-fn count(bencher: Bencher<'_, '_>) {
+fn callers_request_counted(bencher: Bencher<'_, '_>) {
     let caller = Metrics::default().caller("crm");
     bencher.bench(|| caller.admitted.inc());
 }
@@ -16,4 +29,28 @@ fn page_of_accounts(bencher: Bencher<'_, '_>, accounts: usize) {
         metrics.heals(&format!("a{number}"));
     }
     bencher.bench_local(|| metrics.encode());
+}
+
+/// An ordinary request that went well.
+fn seen(id: &RequestId) -> Seen<'_> {
+    Seen {
+        account: "main",
+        caller: None,
+        peer: None,
+        class: Class::Token,
+        method: "GET",
+        path: "/cgi-bin/user/info",
+        status: Some(200),
+        errcode: Some(0),
+        rid: None,
+        error: None,
+        generation: Some(1),
+        retry: None,
+        id,
+        whole: Duration::from_micros(40_300),
+        upstream: Duration::from_micros(40_200),
+        received: 0,
+        sent: 27,
+        end: End::Whole,
+    }
 }
