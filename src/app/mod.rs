@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use tokio::task::JoinSet;
 
 pub use error::AppError;
-pub(crate) use parts::{configured_addresses, issuer};
+pub(crate) use parts::{configured_addresses, issuer, store};
 
 use crate::admin::{self, Admin};
 use crate::config::{Config, Source};

@@ -115,7 +115,8 @@ pub(super) fn refresher(config: &Config, account: &config::Account) -> Settings 
     Settings { account: account.name.clone(), kind: account.token, margin: config.token.margin }
 }
 
-pub(super) fn store(config: &Config, account: &config::Account) -> Box<dyn Store> {
+/// Where an account's token is kept; `wxgate call` looks there too.
+pub(crate) fn store(config: &Config, account: &config::Account) -> Box<dyn Store> {
     match &config.store {
         config::Store::Memory => Box::new(MemoryStore),
         config::Store::File { directory } => Box::new(FileStore::new(directory, &account.appid)),

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod call;
 mod caller;
 mod certificate;
 mod check;
@@ -52,6 +53,11 @@ enum Command {
     /// to add. It asks the stable endpoint in normal mode, whatever the account's setting, so that a check never ends
     /// the token that production uses.
     Check,
+    /// Call WeChat's API: what its debugging page offers, as a command
+    ///
+    /// Through the running gateway, which puts the token in and heals, or on its own with --direct. The errcode is explained,
+    /// with what to do about it.
+    Call(Box<call::Request>),
     /// Make secrets for callers, where a listener demands to know them
     #[command(subcommand)]
     Caller(caller::Action),
@@ -76,6 +82,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         match arguments.command.unwrap_or(Command::Run) {
             Command::Run => run::run(config).await,
             Command::Check => check::check(config).await,
+            Command::Call(request) => call::call(*request, config).await,
             Command::Caller(action) => caller::caller(&action),
             Command::Certificate(request) => certificate::certificate(&request),
             Command::Sandbox(options) => sandbox::sandbox(&options).await,

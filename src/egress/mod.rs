@@ -18,8 +18,7 @@ use tokio_rustls::rustls::ClientConfig;
 pub use loops::OwnListeners;
 pub use resolver::Resolver;
 pub use tls::TlsError;
-#[cfg(test)]
-pub(crate) use tls::without_roots;
+pub(crate) use tls::{with_roots, without_roots};
 
 use crate::config::{BaseUrl, Proxy, Upstream};
 use crate::secret::{ExposeSecret, SecretString};
@@ -152,6 +151,16 @@ fn basic(credentials: &SecretString) -> Result<HeaderValue, ()> {
     let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).map_err(|_| ())?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// What a reqwest error says about its cause: its own text carries the URL, and with it the secret.
+pub(crate) fn cause_of(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
 
 /// `host:port`, with brackets around an IPv6 address.

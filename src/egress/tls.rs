@@ -34,7 +34,7 @@ pub enum TlsError {
 ///
 /// # Errors
 /// [`TlsError`].
-pub(super) fn with_roots(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
+pub(crate) fn with_roots(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     // Single unreadable files among the system's are no reason to stop; an empty result is.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::failure::Failure;
 use super::issuer::{Fetch, Issued, Issuer, Liveness};
 use super::schedule::lifetime;
+use crate::egress::cause_of;
 use crate::secret::{ExposeSecret, SecretString, in_query, scrub};
 use crate::wechat;
 
@@ -124,16 +125,6 @@ impl fmt::Debug for HttpIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpIssuer").field("appid", &self.appid).finish_non_exhaustive()
     }
-}
-
-/// What a reqwest error says about its cause: its own text carries the URL, and with it the secret.
-fn cause_of(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }
 
 /// Something that can stand in a query and is not absurdly long.

@@ -3,13 +3,16 @@
 //! - [`credential`]: which credential an endpoint takes;
 //! - [`classify`], [`normalise`]: the same for a path that may be written in a misleading way;
 //! - [`errcode()`]: the code in an answer's body;
-//! - [`token_fault`], [`advice`] and others: what the codes mean, and what to do about them.
+//! - [`token_fault`], [`advice`] and others: what the codes mean, and what to do about them;
+//! - [`call_advice`]: the same for calls that are no token endpoint's.
 
+mod call_advice;
 mod endpoints;
 mod errcode;
 mod meaning;
 mod path;
 
+pub use call_advice::call_advice;
 pub use endpoints::{Credential, EXCEPTIONS, SecretName, TokenEndpoint, credential};
 pub use errcode::errcode;
 pub use meaning::{ErrcodeClass, Fault, REJECTING, SYSTEM_BUSY, advice, errcode_class, refused_ip, rid, token_fault};
