@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 #![allow(unreachable_pub, reason = "the modules here have no outside")]
 
+#[path = "../fuzz/properties/answer.rs"]
+#[allow(dead_code, reason = "the table of answers uses the rest")]
+mod answer;
 #[path = "../fuzz/properties/config.rs"]
 mod config;
 #[path = "../fuzz/properties/errcode.rs"]
@@ -31,7 +34,7 @@ macro_rules! seeds_of {
 
 mod seeds {
     use super::hold;
-    seeds_of!(config, errcode, placeholder, query, route);
+    seeds_of!(answer, config, errcode, placeholder, query, route);
 }
 
 /// Every seed of a target has its property.

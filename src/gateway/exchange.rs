@@ -146,9 +146,11 @@ impl Exchange {
         self.sent.set(self.sent.get() + bytes as u64);
     }
 
-    /// The answer has ended.
+    /// The answer has ended. The first word on it holds: of one that broke off, nothing is left to come either.
     pub(super) fn ended(&self, end: End) {
-        self.end.set(end);
+        if self.end.get() == End::CallerLeft {
+            self.end.set(end);
+        }
     }
 }
 

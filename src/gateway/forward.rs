@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::header;
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, Method, Request, Response, Uri};
+use hyper::{HeaderMap, Method, Response};
 
 use super::Gateway;
 use super::body::{Collected, Outgoing};
@@ -157,18 +157,11 @@ impl Gateway {
     }
 
     async fn send(&self, call: &Call<'_>, removed: &[&str], added: &[Pair<'_>]) -> Result<Answer<Outgoing>, Error> {
+        let Parts { method, headers, .. } = call.head;
         let target = rewrite::target(call.path, call.query, removed, added);
-        let uri = Uri::try_from(target).map_err(|_| Error::Target)?;
-        let length = length_to_state(&call.head.method, &call.head.headers, call.body);
-        let request = || {
-            let mut request = Request::new(call.body.outgoing());
-            *request.method_mut() = call.head.method.clone();
-            *request.uri_mut() = uri.clone();
-            *request.headers_mut() =
-                rewrite::outgoing(&call.head.headers, &self.setup.host, length, call.authorization_served);
-            request
-        };
-        let sending = self.upstream.send(call.head.method.is_idempotent(), request);
+        let length = length_to_state(method, headers, call.body);
+        let head = rewrite::head(method, &target, headers, &self.setup.host, length, call.authorization_served);
+        let sending = self.upstream.send(method, head, || call.body.outgoing());
         Ok(call.exchange.upstream(sending).await?)
     }
 }

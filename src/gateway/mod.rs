@@ -45,7 +45,7 @@ use reply::refusal;
 pub struct Gateway {
     setup: Arc<Setup>,
     /// This worker's way to WeChat.
-    upstream: Rc<Upstream<Outgoing>>,
+    upstream: Rc<Upstream>,
     /// This worker's view of requests.
     observer: Rc<Observer>,
 }

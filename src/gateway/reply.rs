@@ -150,32 +150,34 @@ impl Body for ReplyBody {
             self.exchange.iter().for_each(|exchange| exchange.sent(held.len()));
             return Poll::Ready(Some(Ok(Frame::data(held))));
         }
+        if let Rest::Stream(body) = &mut self.rest {
+            match std::task::ready!(Pin::new(body).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    let bytes = frame.data_ref().map_or(0, Bytes::len);
+                    self.exchange.iter().for_each(|exchange| exchange.sent(bytes));
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Some(Err(error)) => self.rest = Rest::Broken(error),
+                None => self.rest = Rest::Nothing,
+            }
+        }
         // hyper throws away what it has not sent when a body fails, and a caller that gets nothing at all may take its
         // connection for a dead one and send the request again.
         if matches!(self.rest, Rest::Broken(_)) && !std::mem::replace(&mut self.flushed, true) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let outcome = match &mut self.rest {
-            Rest::Nothing => return Poll::Ready(None),
-            Rest::Stream(body) => std::task::ready!(Pin::new(body).poll_frame(cx)),
-            Rest::Broken(_) => match std::mem::replace(&mut self.rest, Rest::Nothing) {
-                Rest::Broken(error) => Some(Err(error)),
-                Rest::Nothing | Rest::Stream(_) => None,
-            },
-        };
-        match &outcome {
-            Some(Ok(frame)) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                self.exchange.iter().for_each(|exchange| exchange.sent(bytes));
-            }
-            Some(Err(error)) => {
+        match std::mem::replace(&mut self.rest, Rest::Nothing) {
+            Rest::Broken(error) => {
                 tracing::warn!(%error, "WeChat's answer broke off, and so does the caller's");
                 self.ended(End::BrokeOff);
+                Poll::Ready(Some(Err(error)))
             }
-            None => self.ended(End::Whole),
+            Rest::Nothing | Rest::Stream(_) => {
+                self.ended(End::Whole);
+                Poll::Ready(None)
+            }
         }
-        Poll::Ready(outcome)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::header::HeaderValue;
 
 use super::admit::{Callers, Method, Rules};
-use super::body::{Limits as BodyLimits, Outgoing};
+use super::body::Limits as BodyLimits;
 use super::error::Error;
 use super::in_flight::InFlight;
 use super::route::Accounts;
@@ -84,7 +84,7 @@ impl Way {
     ///
     /// # Errors
     /// The upstream's name cannot be connected to.
-    pub fn upstream(&self) -> Result<Upstream<Outgoing>, ConnectError> {
+    pub fn upstream(&self) -> Result<Upstream, ConnectError> {
         Upstream::new(&self.egress, self.deadlines, self.idle_connections, self.idle_timeout)
     }
 }

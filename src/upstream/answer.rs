@@ -1,42 +1,44 @@
 //! WeChat's answer while it comes in.
 
 use std::fmt;
+use std::io;
 use std::pin::Pin;
+use std::rc::Weak;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Response;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::http::response::Parts;
-use tokio::time::{Instant, Sleep, sleep};
 
-use super::pool::Lease;
+use super::RequestBody;
+use super::http1::{Exchange, ExchangeError, Malformed};
+use super::pool::Pool;
 
 /// A head, and a body that is still on its way.
-pub struct Answer<B: 'static> {
+pub struct Answer<B> {
     /// Status and fields as WeChat sent them.
     pub head: Parts,
     /// The rest.
     pub body: AnswerBody<B>,
 }
 
-impl<B> Answer<B> {
-    pub(super) fn new(answer: Response<Incoming>, lease: Lease<B>, idle: Duration) -> Self {
-        let (head, incoming) = answer.into_parts();
-        let mut body = AnswerBody { incoming, lease: Some(lease), idle, silence: None };
+impl<B: RequestBody> Answer<B> {
+    pub(super) fn new(head: Response<()>, exchange: Exchange<B>, pool: Weak<Pool>, idle: Duration) -> Self {
+        let mut body = AnswerBody { exchange: Some(exchange), pool, idle };
         body.release_at_end();
-        Self { head, body }
+        Self { head: head.into_parts().0, body }
     }
 }
 
 /// The bytes of an answer as they come. Ends in an error, never cleanly, when the upstream breaks off or falls silent.
-pub struct AnswerBody<B: 'static> {
-    incoming: Incoming,
-    lease: Option<Lease<B>>,
+pub struct AnswerBody<B> {
+    /// `None` when the answer has come to its end, good or bad.
+    exchange: Option<Exchange<B>>,
+    /// Where the connection goes afterwards.
+    pool: Weak<Pool>,
     idle: Duration,
-    /// Made at the first wait: an answer that is there with its head needs no timer.
-    silence: Option<Pin<Box<Sleep>>>,
 }
 
 /// Why an answer did not reach its end.
@@ -44,8 +46,12 @@ pub struct AnswerBody<B: 'static> {
 pub enum BodyError {
     /// Nothing came for this long.
     Silent(Duration),
-    /// The connection ended, or the framing was wrong.
-    BrokeOff(hyper::Error),
+    /// The connection failed.
+    BrokeOff(io::Error),
+    /// The framing was wrong, or the connection ended before the answer did.
+    Malformed(Malformed),
+    /// Our own request body, of which a part was still to be sent, could not be read back.
+    Body(String),
 }
 
 impl fmt::Display for BodyError {
@@ -53,65 +59,70 @@ impl fmt::Display for BodyError {
         match self {
             Self::Silent(idle) => write!(f, "silence for {}", humantime::format_duration(*idle)),
             Self::BrokeOff(error) => write!(f, "{error}"),
+            Self::Malformed(error) => write!(f, "{error}"),
+            Self::Body(error) => write!(f, "the request body could not be read: {error}"),
         }
     }
 }
 
 impl std::error::Error for BodyError {}
 
-impl<B: 'static> AnswerBody<B> {
-    fn release_at_end(&mut self) {
-        if self.incoming.is_end_stream()
-            && let Some(lease) = self.lease.take()
-        {
-            lease.release();
+impl From<ExchangeError> for BodyError {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Silent(idle) => Self::Silent(idle),
+            ExchangeError::Io(error) => Self::BrokeOff(error),
+            ExchangeError::Malformed(error) => Self::Malformed(error),
+            ExchangeError::Body(error) => Self::Body(error),
         }
-    }
-
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
-        let idle = self.idle;
-        let silence = self.silence.get_or_insert_with(|| Box::pin(sleep(idle)));
-        silence.as_mut().poll(cx).map(|()| BodyError::Silent(idle))
     }
 }
 
-impl<B: 'static> Body for AnswerBody<B> {
+impl<B: RequestBody> AnswerBody<B> {
+    /// Gives the connection back as soon as the last byte is known to be here.
+    fn release_at_end(&mut self) {
+        if self.exchange.as_ref().is_some_and(Exchange::at_end)
+            && let Some(connection) = self.exchange.take().and_then(Exchange::finish)
+            && let Some(pool) = self.pool.upgrade()
+        {
+            pool.put(connection);
+        }
+    }
+}
+
+impl<B: RequestBody> Body for AnswerBody<B> {
     type Data = Bytes;
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
-            let error = ready!(this.poll_silence(cx));
-            this.lease = None; // closes the connection
-            return Poll::Ready(Some(Err(error)));
-        };
-        if let Some(silence) = &mut this.silence {
-            silence.as_mut().reset(Instant::now() + this.idle);
-        }
-        match frame {
-            Some(Ok(frame)) => {
+        let Some(exchange) = &mut this.exchange else { return Poll::Ready(None) };
+        let outcome = ready!(exchange.poll_data(cx, this.idle));
+        match outcome {
+            Ok(Some(data)) => {
                 this.release_at_end();
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready(Some(Ok(Frame::data(data))))
             }
-            Some(Err(error)) => {
-                this.lease = None;
-                Poll::Ready(Some(Err(BodyError::BrokeOff(error))))
-            }
-            None => {
-                if let Some(lease) = this.lease.take() {
-                    lease.release();
-                }
+            Ok(None) => {
+                this.release_at_end();
+                this.exchange = None; // one that ends with its connection
                 Poll::Ready(None)
+            }
+            Err(error) => {
+                this.exchange = None; // closes the connection
+                Poll::Ready(Some(Err(error.into())))
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.exchange.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.exchange {
+            None => SizeHint::with_exact(0),
+            Some(exchange) => exchange.left().map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
     }
 }

@@ -1,29 +1,21 @@
 //! One new connection: resolve, TCP (both address families), CONNECT where there is a proxy, TLS.
 
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
-use hyper::client::conn::http1;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tower_service::Service;
 
-use super::RequestBody;
-use super::pool::Connection;
-use super::watched::{Activity, Watched};
+use super::read_ahead::ReadAhead;
+use super::stream::Stream;
 use crate::config::BaseUrl;
 use crate::egress::{Egress, Resolver, authority};
-
-/// rustls asks its socket for 4 KiB at a time; through a buffer of this size a MiB takes 10 reads instead of 69.
-const TLS_READ_BUFFER: usize = 32 * 1024;
 
 /// Why there is no connection. No text of these holds a URL.
 #[derive(Debug, thiserror::Error)]
@@ -75,14 +67,13 @@ impl Connector {
         Ok(Self { tcp, tunnel, tls, destination })
     }
 
-    pub(super) async fn connect<B: RequestBody>(&self) -> Result<Connection<B>, ConnectError> {
-        let stream = self.connect_tcp().await?;
+    pub(super) async fn connect(&self) -> Result<Stream, ConnectError> {
+        let socket = self.connect_tcp().await?;
         match &self.tls {
-            None => handshake(stream).await,
+            None => Ok(Stream::plain(socket)),
             Some((tls, name)) => {
-                let stream = BufReader::with_capacity(TLS_READ_BUFFER, stream);
-                let stream = tls.connect(name.clone(), stream).await.map_err(ConnectError::Tls)?;
-                handshake(stream).await
+                let shaking = tls.connect(name.clone(), ReadAhead::new(socket));
+                Ok(Stream::Tls(Box::new(shaking.await.map_err(ConnectError::Tls)?)))
             }
         }
     }
@@ -104,23 +95,6 @@ impl Connector {
 fn destination(url: &BaseUrl) -> Result<Uri, ConnectError> {
     let scheme = if url.tls { "https" } else { "http" };
     format!("{scheme}://{}", authority(&url.host, url.port)).parse().map_err(|_| ConnectError::Name)
-}
-
-/// HTTP/1.1 on a fresh stream, driven by a task of its own on this worker.
-async fn handshake<B: RequestBody>(
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-) -> Result<Connection<B>, ConnectError> {
-    let activity = Activity::new();
-    let io = TokioIo::new(Watched::new(stream, Rc::clone(&activity)));
-    let handshake = http1::Builder::new().handshake(io).await;
-    let (sender, connection) = handshake.map_err(|error| ConnectError::Tcp(error.to_string()))?;
-    tokio::task::spawn_local(async move {
-        // Whoever waits for an answer gets the error too; an idle connection's end is nobody's concern.
-        if let Err(error) = connection.await {
-            tracing::trace!(%error, "an upstream connection ended");
-        }
-    });
-    Ok(Connection { sender, activity })
 }
 
 /// The cause at the bottom of an error: hyper-util's own texts ("tcp connect error") say little.

@@ -7,8 +7,8 @@ use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::rustls::version::TLS13;
 
+use crate::authority::Authority;
 use crate::support::{Caller, Gateway, account};
-use crate::tls::Authority;
 
 const NAME: &str = "wechat.example"; // resolves nowhere: the proxy alone knows where it is
 

@@ -8,8 +8,8 @@ use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue, LOCATION, SET_COOKIE};
 use wxgate::sandbox::{Account, CLASSIC, DEFAULT_APPID, Fault, Gate, HangUp, Kind, STABLE, Sandbox, Settings};
 
+use crate::authority::Authority;
 use crate::support::{Caller, account, nobody};
-use crate::tls::Authority;
 use search::Secrets;
 use watched::{Watched, call};
 

@@ -8,11 +8,13 @@
 )]
 #![allow(unreachable_pub, reason = "the modules here have no outside")]
 
+mod authority;
 mod callers;
 mod connections;
 mod credentials;
 mod deadlines;
 mod draining;
+mod early_answers;
 mod errors;
 mod forward_proxy;
 mod healing;

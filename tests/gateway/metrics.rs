@@ -160,12 +160,15 @@ async fn whoever_leaves_before_the_answer_is_counted_as_having_left() {
 async fn an_answer_that_breaks_off_is_counted_as_wechats_doing() {
     let wechat = sandbox().await;
     let gateway = Gateway::with(&wechat, ADMIN).await;
-    let fault = Fault::at("/cgi-bin/media/get").body(vec![b'x'; 100_000]).hang_up(HangUp::AmidBody);
-    wechat.world().faults().add(fault);
-    let mut caller = gateway.connect().await;
-    caller.request("GET", "/cgi-bin/media/get", &[], b"").await;
-    assert!(caller.try_reply_to("GET").await.is_none());
-    assert_shown(&scrape(&gateway).await, &[r#"wxgate_answers_cut_total{account="main",by="wechat"} 1"#]);
+    // One that streams, and one that is held back to be judged.
+    for (count, body) in [(1, vec![b'x'; 100_000]), (2, b"{\"errcode\":0}".to_vec())] {
+        wechat.world().faults().add(Fault::at("/cgi-bin/media/get").body(body).hang_up(HangUp::AmidBody).times(1));
+        let mut caller = gateway.connect().await;
+        caller.request("GET", "/cgi-bin/media/get", &[], b"").await;
+        assert!(caller.try_reply_to("GET").await.is_none());
+        let cut = format!(r#"wxgate_answers_cut_total{{account="main",by="wechat"}} {count}"#);
+        assert_shown(&scrape(&gateway).await, &[&cut]);
+    }
 }
 
 #[tokio::test]

@@ -22,8 +22,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName}
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use wxgate::sandbox::Sandbox;
 
+use crate::authority::Authority;
 use crate::support::{Caller, Gateway, within};
-use crate::tls::Authority;
 
 const INFO: &str = "/cgi-bin/user/info?openid=o6";
 const H2: &[&str] = &["h2"];

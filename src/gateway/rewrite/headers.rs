@@ -1,5 +1,7 @@
 //! The fields: which are a matter between two neighbours only (RFC 9110 §7.6.1), and which are ours.
 
+use bytes::{Bytes, BytesMut};
+use hyper::Method;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Fields that end at the next hop, whatever `Connection` says of them.
@@ -29,36 +31,57 @@ pub(crate) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-/// What goes upstream of the caller's fields: all but hop-by-hop ones, `Expect`, and our own; the values of one field in
-/// their order. `Host` is the upstream's. `length` is the body's, `None` where the request has no body to speak of.
-/// `Authorization` goes too where it `served` admission.
-pub(crate) fn outgoing(headers: &HeaderMap, host: &HeaderValue, length: Option<u64>, served: bool) -> HeaderMap {
+/// The head that goes upstream, as bytes: `target`, and of the caller's fields all but hop-by-hop ones, `Expect`, and our
+/// own; the values of one field in their order. `Host` is the upstream's. `length` is the body's, `None` where the request
+/// has no body to speak of. `Authorization` goes too unless it `served` admission.
+///
+/// Nothing here can end a line early: hyper lets no control character into a method, a target or a field.
+pub(crate) fn head(
+    method: &Method,
+    target: &str,
+    headers: &HeaderMap,
+    host: &HeaderValue,
+    length: Option<u64>,
+    served: bool,
+) -> Bytes {
     let named = named_by_connection(headers);
-    let mut outgoing = HeaderMap::with_capacity(headers.len() + 2);
-    outgoing.insert(header::HOST, host.clone());
+    let mut head = BytesMut::with_capacity(target.len() + 256 + 64 * headers.len());
+    for part in [method.as_str(), " ", target, " HTTP/1.1\r\n"] {
+        head.extend_from_slice(part.as_bytes());
+    }
+    write_field(&mut head, &header::HOST, &[host.as_bytes()]);
+    let mut cookies = Some(header::COOKIE);
     for (name, value) in headers {
-        if !is_replaced(name) && !is_hop_by_hop(name) && !is_ours(name) && !named.contains(name) {
-            outgoing.append(name, value.clone());
+        if is_replaced(name) || is_hop_by_hop(name) || is_ours(name) || named.contains(name) {
+            continue;
+        }
+        match name {
+            &header::AUTHORIZATION if served => {}
+            // HTTP/2 may carry cookies in several fields, HTTP/1.1 in one only (RFC 9113 §8.2.3).
+            &header::COOKIE => {
+                if let Some(name) = cookies.take() {
+                    let crumbs: Vec<&[u8]> = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
+                    write_field(&mut head, &name, &crumbs);
+                }
+            }
+            name => write_field(&mut head, name, &[value.as_bytes()]),
         }
     }
-    if served {
-        outgoing.remove(header::AUTHORIZATION);
-    }
-    join_cookies(&mut outgoing);
     if let Some(length) = length {
-        outgoing.insert(header::CONTENT_LENGTH, length.into());
+        write_field(&mut head, &header::CONTENT_LENGTH, &[HeaderValue::from(length).as_bytes()]);
     }
-    outgoing
+    head.extend_from_slice(b"\r\n");
+    head.freeze()
 }
 
-/// HTTP/2 may carry cookies in several fields, HTTP/1.1 in one only (RFC 9113 §8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if crumbs.len() > 1
-        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
-    {
-        headers.insert(header::COOKIE, cookie);
+/// One line; several values are joined as those of `Cookie` are.
+fn write_field(head: &mut BytesMut, name: &HeaderName, values: &[&[u8]]) {
+    head.extend_from_slice(name.as_str().as_bytes());
+    for (number, value) in values.iter().enumerate() {
+        head.extend_from_slice(if number == 0 { b": " } else { b"; " });
+        head.extend_from_slice(value);
     }
+    head.extend_from_slice(b"\r\n");
 }
 
 /// Fields that we write anew, or that are answered here (wechat.md §4: `Expect` is not passed on).
@@ -79,9 +102,13 @@ mod tests {
         fields.iter().map(|&(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
     }
 
-    fn sent(fields: &[(&'static str, &'static str)], length: Option<u64>) -> Vec<String> {
-        let outgoing = outgoing(&headers(fields), &HeaderValue::from_static("up"), length, false);
-        outgoing.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
+    /// The lines of the fields that go out.
+    fn sent(fields: &[(&'static str, &'static str)], length: Option<u64>, served: bool) -> Vec<String> {
+        let host = HeaderValue::from_static("up");
+        let head = head(&Method::PUT, "/p?a=1", &headers(fields), &host, length, served);
+        let text = String::from_utf8(head.to_vec()).unwrap();
+        let lines = text.strip_prefix("PUT /p?a=1 HTTP/1.1\r\n").unwrap().strip_suffix("\r\n\r\n").unwrap();
+        lines.split("\r\n").map(str::to_owned).collect()
     }
 
     #[test]
@@ -106,20 +133,19 @@ mod tests {
                 ("content-type", "application/json"),
             ],
             Some(3),
+            false,
         );
         assert_eq!(kept, ["host: up", "content-type: application/json", "content-length: 3"]);
     }
 
     #[test]
     fn an_authorization_that_served_admission_ends_here() {
-        let fields = headers(&[("authorization", "Bearer x"), ("x-a", "1")]);
-        let outgoing = outgoing(&fields, &HeaderValue::from_static("up"), None, true);
-        assert!(!outgoing.contains_key("authorization") && outgoing.contains_key("x-a"));
+        assert_eq!(sent(&[("authorization", "Bearer x"), ("x-a", "1")], None, true), ["host: up", "x-a: 1"]);
     }
 
     #[test]
     fn cookies_that_came_in_several_fields_go_in_one() {
-        let kept = sent(&[("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2; c=3")], None);
+        let kept = sent(&[("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2; c=3")], None, false);
         assert_eq!(kept, ["host: up", "cookie: a=1; b=2; c=3", "x-a: 1"]);
     }
 
@@ -134,6 +160,7 @@ mod tests {
                 ("wechatmp-signature", "s"),
             ],
             None,
+            false,
         );
         assert_eq!(
             kept,

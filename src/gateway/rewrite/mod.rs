@@ -3,5 +3,5 @@
 mod headers;
 mod query;
 
-pub(super) use headers::{is_hop_by_hop, is_ours, named_by_connection, outgoing};
+pub(super) use headers::{head, is_hop_by_hop, is_ours, named_by_connection};
 pub use query::{Pair, target, values};

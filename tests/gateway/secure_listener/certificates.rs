@@ -9,8 +9,8 @@ use wxgate::sandbox::Sandbox;
 
 use super::http2_caller::Http2Caller;
 use super::{H2, HTTP1, INFO, Secure, caller_config, handshake};
+use crate::authority::Authority;
 use crate::support::{Caller, Gateway, Reply, calls, sandbox};
-use crate::tls::Authority;
 
 /// A gateway that asks callers for certificates of `callers`.
 async fn asking(wechat: &Sandbox, secure: &Secure, callers: &Authority, keys: &str) -> Gateway {

@@ -6,9 +6,9 @@ use tokio_rustls::client::TlsStream;
 use wxgate::sandbox::{Fault, Gate, HangUp};
 
 use super::{H2, HTTP1, INFO, Secure, caller_config, handshake};
+use crate::authority::Authority;
 use crate::process::Program;
 use crate::support::{Caller, Gateway, account, config_text, sandbox, within};
-use crate::tls::Authority;
 
 #[tokio::test]
 async fn http_1_1_over_tls_is_http_1_1() {

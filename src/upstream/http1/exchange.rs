@@ -1,0 +1,210 @@
+//! One request and its answer on one connection.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use hyper::Response;
+use tokio::time::Instant;
+
+use super::Malformed;
+use super::reader::{AnswerReader, BodyStep};
+use super::sending::{Sending, Unsent};
+use crate::upstream::RequestBody;
+use crate::upstream::alarm::Alarm;
+use crate::upstream::stream::Stream;
+
+/// Kept by an idle connection for its next answer, in bytes; a buffer that has grown beyond it is given back.
+const KEPT_BUFFER: usize = 16 * 1024;
+
+/// An open connection.
+pub(in crate::upstream) struct Connection {
+    stream: Stream,
+    received: BytesMut,
+    alarm: Alarm,
+}
+
+impl Connection {
+    pub(in crate::upstream) fn new(stream: Stream) -> Self {
+        Self { stream, received: BytesMut::new(), alarm: Alarm::default() }
+    }
+
+    /// Whether a request may be sent on it; see [`Stream::seems_quiet`].
+    pub(in crate::upstream) fn seems_usable(&self) -> bool {
+        self.received.is_empty() && self.stream.seems_quiet()
+    }
+
+    /// The same for certain, for one system call.
+    pub(in crate::upstream) fn is_usable(&self) -> bool {
+        self.received.is_empty() && self.stream.is_quiet()
+    }
+}
+
+/// A request on its way out, and its answer on its way in. Dropping it closes the connection.
+pub(in crate::upstream) struct Exchange<B> {
+    connection: Connection,
+    /// `None` when all of the request is out, or no more of it can be.
+    sending: Option<Sending<B>>,
+    reader: AnswerReader,
+    progress: Progress,
+}
+
+/// What has happened so far.
+struct Progress {
+    written: bool,
+    read: bool,
+    /// When bytes were last written; when the exchange began, if none were.
+    last_write: Instant,
+    /// Since when there has been nothing to read.
+    silent_since: Option<Instant>,
+    /// Why the request could not be written to its end.
+    unsent: Option<io::Error>,
+    /// The other side has ended the connection.
+    closed: bool,
+}
+
+/// Why there is no answer, or no rest of one.
+#[derive(Debug)]
+pub(in crate::upstream) enum ExchangeError {
+    /// Nothing for this long.
+    Silent(Duration),
+    /// The connection failed or ended.
+    Io(io::Error),
+    /// What came is no answer.
+    Malformed(Malformed),
+    /// Our own request body could not be read back.
+    Body(String),
+}
+
+impl<B: RequestBody> Exchange<B> {
+    /// Begins; `to_head` if the request's method is HEAD.
+    pub(in crate::upstream) fn new(connection: Connection, head: Bytes, body: B, to_head: bool) -> Self {
+        let progress = Progress {
+            written: false,
+            read: false,
+            last_write: Instant::now(),
+            silent_since: None,
+            unsent: None,
+            closed: false,
+        };
+        Self { connection, sending: Some(Sending::new(head, body)), reader: AnswerReader::new(to_head), progress }
+    }
+
+    /// Whether the connection has taken any byte of the request.
+    pub(in crate::upstream) fn has_written(&self) -> bool {
+        self.progress.written
+    }
+
+    /// Whether any byte of an answer has come.
+    pub(in crate::upstream) fn has_read(&self) -> bool {
+        self.progress.read
+    }
+
+    /// The answer's head, at most `patience` after the last byte of the request that could be written.
+    pub(in crate::upstream) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        patience: Duration,
+    ) -> Poll<Result<Response<()>, ExchangeError>> {
+        self.poll_sending(cx)?;
+        loop {
+            match self.poll_read(cx) {
+                Poll::Pending => {
+                    ready!(self.connection.alarm.poll(cx, self.progress.last_write + patience));
+                    return Poll::Ready(Err(ExchangeError::Silent(patience)));
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.unanswered(error))),
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.unanswered(io::ErrorKind::UnexpectedEof.into()))),
+                Poll::Ready(Ok(_)) => {}
+            }
+            if let Some(head) = self.reader.head(&mut self.connection.received).map_err(ExchangeError::Malformed)? {
+                return Poll::Ready(Ok(head));
+            }
+        }
+    }
+
+    /// The next piece of the answer's body, `None` at its end, each at most `patience` after the one before.
+    pub(in crate::upstream) fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+        patience: Duration,
+    ) -> Poll<Result<Option<Bytes>, ExchangeError>> {
+        loop {
+            let Connection { received, .. } = &mut self.connection;
+            match self.reader.body(received, self.progress.closed).map_err(ExchangeError::Malformed)? {
+                BodyStep::Data(data) => return Poll::Ready(Ok(Some(data))),
+                BodyStep::End => return Poll::Ready(Ok(None)),
+                BodyStep::Wait => {}
+            }
+            // Some answer while they are still being asked. That they do not want to hear the rest is their affair.
+            self.poll_sending(cx)?;
+            match self.poll_read(cx) {
+                Poll::Pending => {
+                    let since = *self.progress.silent_since.get_or_insert_with(Instant::now);
+                    ready!(self.connection.alarm.poll(cx, since + patience));
+                    return Poll::Ready(Err(ExchangeError::Silent(patience)));
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(ExchangeError::Io(error))),
+                Poll::Ready(Ok(0)) => self.progress.closed = true,
+                Poll::Ready(Ok(_)) => self.progress.silent_since = None,
+            }
+        }
+    }
+
+    /// Whether all of the answer has been given out, as far as can be known.
+    pub(in crate::upstream) fn at_end(&self) -> bool {
+        self.reader.at_end()
+    }
+
+    /// How many bytes of the answer's body are still to come, where that is known.
+    pub(in crate::upstream) fn left(&self) -> Option<u64> {
+        self.reader.left()
+    }
+
+    /// The connection, if it may carry another exchange: both messages are through, and nothing stands behind the answer.
+    pub(in crate::upstream) fn finish(self) -> Option<Connection> {
+        let mut connection = self.connection;
+        let through = self.sending.is_none() && self.progress.unsent.is_none() && self.reader.keeps_alive();
+        if !through || !connection.received.is_empty() {
+            return None;
+        }
+        connection.stream.shrink();
+        if connection.received.capacity() > KEPT_BUFFER {
+            connection.received = BytesMut::new();
+        }
+        Some(connection)
+    }
+
+    /// Writes on, as far as the connection takes it. Where it takes no more, an answer may have come all the same.
+    fn poll_sending(&mut self, cx: &mut Context<'_>) -> Result<(), ExchangeError> {
+        let Some(sending) = &mut self.sending else { return Ok(()) };
+        let progress = &mut self.progress;
+        let wrote = || {
+            progress.written = true;
+            progress.last_write = Instant::now();
+        };
+        let Poll::Ready(outcome) = sending.poll(cx, &mut self.connection.stream, wrote) else { return Ok(()) };
+        self.sending = None;
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(Unsent::Io(error)) => {
+                self.progress.unsent = Some(error);
+                Ok(())
+            }
+            Err(Unsent::Body(error)) => Err(ExchangeError::Body(error)),
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Connection { stream, received, .. } = &mut self.connection;
+        let length = ready!(stream.poll_read(cx, received))?;
+        self.progress.read |= length > 0;
+        Poll::Ready(Ok(length))
+    }
+
+    /// Why the request could not be written says more than that nothing can be read.
+    fn unanswered(&mut self, error: io::Error) -> ExchangeError {
+        ExchangeError::Io(self.progress.unsent.take().unwrap_or(error))
+    }
+}

@@ -1,0 +1,134 @@
+//! An answer out of bytes, wherever they come from and however they are cut.
+
+use bytes::{Bytes, BytesMut};
+use hyper::{Response, StatusCode};
+use memchr::memmem;
+
+use super::Malformed;
+use super::chunked::Chunks;
+use super::framing::Framing;
+use super::head;
+
+/// Reads one answer: its head, then its body.
+#[derive(Debug)]
+pub struct AnswerReader {
+    to_head: bool,
+    /// How much of what was received is known to hold no whole head.
+    searched: usize,
+    body: Body,
+    keeps_alive: bool,
+}
+
+#[derive(Debug)]
+enum Body {
+    Length(u64),
+    Chunked(Chunks),
+    UntilClose,
+}
+
+/// How reading a body goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BodyStep {
+    /// Some of it.
+    Data(Bytes),
+    /// More bytes must come first.
+    Wait,
+    /// That was all.
+    End,
+}
+
+impl AnswerReader {
+    /// For the answer to a request; `to_head` if its method was HEAD (RFC 9112 §6.3, rule 1).
+    pub fn new(to_head: bool) -> Self {
+        Self { to_head, searched: 0, body: Body::Length(0), keeps_alive: false }
+    }
+
+    /// Takes the answer's head off the front of `received`; `None` where more bytes must come first. Interim answers
+    /// (1xx) are passed over.
+    ///
+    /// # Errors
+    /// [`Malformed`], also for 101: no request of ours asks for it.
+    pub fn head(&mut self, received: &mut BytesMut) -> Result<Option<Response<()>>, Malformed> {
+        while self.may_hold_head(received) {
+            let Some(head) = head::take(received)? else {
+                self.searched = received.len();
+                return Ok(None);
+            };
+            self.searched = 0;
+            if head.status() == StatusCode::SWITCHING_PROTOCOLS {
+                return Err(Malformed::Switching);
+            }
+            if !head.status().is_informational() {
+                self.begin_body(&head)?;
+                return Ok(Some(head));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first bytes are parsed at once, so that what is no HTTP is found at once; after that, only when a line ends in
+    /// an empty one. A head that comes by the byte would cost the square of its length otherwise.
+    fn may_hold_head(&self, received: &[u8]) -> bool {
+        let Some(from) = self.searched.checked_sub(2) else { return !received.is_empty() };
+        let new = &received[from.min(received.len())..];
+        received.len() >= head::LARGEST_HEAD
+            || memmem::find(new, b"\n\n").is_some()
+            || memmem::find(new, b"\n\r\n").is_some()
+    }
+
+    fn begin_body(&mut self, head: &Response<()>) -> Result<(), Malformed> {
+        let framing = Framing::of(head.version(), head.status(), head.headers(), self.to_head)?;
+        self.keeps_alive = framing.keeps_alive(head.version(), head.headers());
+        self.body = match framing {
+            Framing::Length(length) => Body::Length(length),
+            Framing::Chunked => Body::Chunked(Chunks::new()),
+            Framing::UntilClose => Body::UntilClose,
+        };
+        Ok(())
+    }
+
+    /// Takes what there is of the body off the front of `received`. `closed`: nothing will be added to it.
+    ///
+    /// # Errors
+    /// [`Malformed`]. What is left in `received` then has no meaning.
+    pub fn body(&mut self, received: &mut BytesMut, closed: bool) -> Result<BodyStep, Malformed> {
+        let data = match &mut self.body {
+            Body::Length(left) => {
+                let length = usize::try_from(*left).unwrap_or(usize::MAX).min(received.len());
+                *left -= length as u64;
+                (length > 0).then(|| received.split_to(length).freeze())
+            }
+            Body::Chunked(chunks) => chunks.next(received)?,
+            Body::UntilClose => (!received.is_empty()).then(|| received.split().freeze()),
+        };
+        match data {
+            Some(data) => Ok(BodyStep::Data(data)),
+            None if self.at_end() => Ok(BodyStep::End),
+            None if !closed => Ok(BodyStep::Wait),
+            None if matches!(self.body, Body::UntilClose) => Ok(BodyStep::End),
+            None => Err(Malformed::Truncated),
+        }
+    }
+
+    /// Whether the body is known to have come to its end; one that ends with its connection is never known to.
+    pub fn at_end(&self) -> bool {
+        match &self.body {
+            Body::Length(left) => *left == 0,
+            Body::Chunked(chunks) => chunks.ended(),
+            Body::UntilClose => false,
+        }
+    }
+
+    /// How many bytes of the body are still to come, where that is known.
+    pub fn left(&self) -> Option<u64> {
+        match &self.body {
+            Body::Length(left) => Some(*left),
+            Body::Chunked(_) | Body::UntilClose => None,
+        }
+    }
+
+    /// Whether the connection may carry another answer behind this one.
+    pub fn keeps_alive(&self) -> bool {
+        self.keeps_alive && self.at_end()
+    }
+}

@@ -1,0 +1,94 @@
+//! One place that requests can go to: how to connect to it, the connections that are kept to it, one exchange with it.
+//!
+//! Which place a request goes to, and whether it goes to another one or once more to the same, is decided above, from
+//! [`Failed`].
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::connect::{ConnectError, Connector};
+use super::http1::{Connection, Exchange, ExchangeError};
+use super::pool::Pool;
+use super::{Answer, Deadlines, RequestBody, SendError};
+use crate::egress::Egress;
+
+/// A place that requests can go to.
+pub(super) struct Origin {
+    connector: Connector,
+    pool: Rc<Pool>,
+    deadlines: Deadlines,
+}
+
+/// An exchange without an answer, and what the other side may have seen of it.
+pub(super) struct Failed {
+    pub(super) error: SendError,
+    /// Some of the request was written: it may have been done.
+    pub(super) written: bool,
+    /// The connection ended without a byte of an answer, as one does that was closed while it was idle.
+    pub(super) silent: bool,
+}
+
+impl Failed {
+    /// Whether the request may go out once more; `repeatable` by its method.
+    pub(super) fn may_repeat(&self, repeatable: bool) -> bool {
+        !self.written || (self.silent && repeatable)
+    }
+}
+
+impl Origin {
+    pub(super) fn new(
+        egress: &Egress,
+        deadlines: Deadlines,
+        idle_connections: usize,
+        idle_timeout: Duration,
+    ) -> Result<Self, ConnectError> {
+        let connector = Connector::new(egress)?;
+        Ok(Self { connector, pool: Pool::new(idle_connections, idle_timeout), deadlines })
+    }
+
+    /// An idle connection, if there is one that is still good; `surely` as in [`Pool::take`].
+    pub(super) fn kept_connection(&self, surely: bool) -> Option<Connection> {
+        self.pool.take(surely)
+    }
+
+    /// A new connection.
+    pub(super) async fn connect(&self) -> Result<Connection, ConnectError> {
+        let deadline = self.deadlines.connect;
+        let connecting = tokio::time::timeout(deadline, self.connector.connect());
+        let stream = connecting.await.unwrap_or(Err(ConnectError::Timeout(deadline)))?;
+        Ok(Connection::new(stream))
+    }
+
+    /// One request, and the head of its answer. The connection goes to the idle ones when the answer has been read.
+    pub(super) async fn exchange<B: RequestBody>(
+        &self,
+        connection: Connection,
+        head: Bytes,
+        body: B,
+        to_head: bool,
+    ) -> Result<Answer<B>, Failed> {
+        let mut exchange = Exchange::new(connection, head, body, to_head);
+        match poll_fn(|cx| exchange.poll_head(cx, self.deadlines.first_byte)).await {
+            Ok(head) => Ok(Answer::new(head, exchange, Rc::downgrade(&self.pool), self.deadlines.idle_body)),
+            Err(error) => Err(Failed {
+                written: exchange.has_written(),
+                silent: matches!(error, ExchangeError::Io(_)) && !exchange.has_read(),
+                error: error.into(),
+            }),
+        }
+    }
+}
+
+impl From<ExchangeError> for SendError {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Silent(patience) => Self::FirstByte(patience),
+            ExchangeError::Io(error) => Self::BrokeOff(error.to_string()),
+            ExchangeError::Malformed(error) => Self::Invalid(error),
+            ExchangeError::Body(error) => Self::Body(error),
+        }
+    }
+}
