@@ -3,11 +3,13 @@
 
 use std::fmt;
 
-use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
+
+/// What every metric's name begins with.
+pub const PREFIX: &str = "wxgate";
 
 /// All counters. What counts holds a handle; counting is one atomic addition.
 #[derive(Debug)]
@@ -60,9 +62,53 @@ struct Heal {
     outcome: &'static str,
 }
 
+/// Something that rises and falls, read when somebody looks.
+pub struct Level {
+    /// Its name in metrics.
+    pub name: &'static str,
+    /// What it is, in words.
+    pub what: &'static str,
+    /// The key of the configuration that sets its limit.
+    pub key: Option<&'static str>,
+    read: Box<dyn Fn() -> (u64, Option<u64>) + Send + Sync>,
+}
+
+/// A [`Level`] at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// How much there is.
+    pub now: u64,
+    /// How much there may be.
+    pub limit: Option<u64>,
+}
+
+impl Level {
+    /// `read` gives how much there is, and how much there may be.
+    pub fn new(
+        name: &'static str,
+        what: &'static str,
+        key: Option<&'static str>,
+        read: impl Fn() -> (u64, Option<u64>) + Send + Sync + 'static,
+    ) -> Self {
+        Self { name, what, key, read: Box::new(read) }
+    }
+
+    /// How it is now.
+    pub fn read(&self) -> Reading {
+        let (now, limit) = (self.read)();
+        Reading { now, limit }
+    }
+}
+
+impl fmt::Debug for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Level").field(&self.name).finish()
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("wxgate");
+        let mut registry = Registry::with_prefix(PREFIX);
         let (callers, unknown_callers, heals) = (Family::default(), Counter::default(), Family::default());
         registry.register("caller_requests", "Requests of known callers, by what became of them", callers.clone());
         registry.register(
@@ -105,20 +151,23 @@ impl Metrics {
         HealCounters { attempted, healed: counter("healed"), failed: counter("failed") }
     }
 
-    /// Adds what is looked up at each scrape.
-    pub fn collect(&mut self, collector: impl Collector) {
-        self.registry.register_collector(Box::new(collector));
+    /// All of it.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
+}
 
-    /// All of it, in the OpenMetrics text format.
-    ///
-    /// # Errors
-    /// None that writing to a text can cause.
-    pub fn encode(&self) -> Result<String, fmt::Error> {
-        let mut text = String::new();
-        text::encode(&mut text, &self.registry)?;
-        Ok(text)
+/// What is in these registries, in the OpenMetrics text format.
+///
+/// # Errors
+/// None that writing to a text can cause.
+pub fn encode<'r>(registries: impl IntoIterator<Item = &'r Registry>) -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    for registry in registries {
+        text::encode_registry(&mut text, registry)?;
     }
+    text::encode_eof(&mut text)?;
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -133,7 +182,7 @@ mod tests {
         metrics.caller("crm").limited.inc();
         metrics.heals("main").healed.inc();
         metrics.unknown_callers().inc();
-        let text = metrics.encode().unwrap();
+        let text = encode([metrics.registry()]).unwrap();
         for line in [
             "wxgate_caller_requests_total{caller=\"crm\",outcome=\"limited\"} 2",
             "wxgate_caller_requests_total{caller=\"crm\",outcome=\"admitted\"} 0",

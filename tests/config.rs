@@ -54,7 +54,8 @@ const SCALARS: [(&str, &str, [&str; 2]); 36] = [
     ("log", "format", ["json", "text"]),
 ];
 /// Lists and tables, which have no variable.
-const COMPOUND: [(&str, &str); 4] = [("listen", "admit"), ("listen", "hosts"), ("listen", "tls"), ("heal", "errcodes")];
+const COMPOUND: [(&str, &str); 5] =
+    [("listen", "admit"), ("listen", "hosts"), ("listen", "tls"), ("admin", "hosts"), ("heal", "errcodes")];
 
 fn from_text(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
     parse(text, &Environment::from_iter(variables.iter().copied()))

@@ -3,12 +3,23 @@
 use std::time::Duration;
 
 use divan::{Bencher, black_box};
-use wxgate::metrics::Metrics;
-use wxgate::observe::{Class, End, Observations, RequestId, Seen};
+use wxgate::metrics::{Metrics, encode};
+use wxgate::observe::{Class, End, History, Observations, RequestId, Seen};
 
 #[divan::bench]
 fn request_noted(bencher: Bencher<'_, '_>) {
     let observations = Observations::new(1);
+    let (account, observer) = (observations.account("main"), observations.observer());
+    let id = RequestId::new(None, || observer.next_id());
+    let seen = seen(&id);
+    bencher.bench_local(|| observer.note(Some(&account), black_box(&seen)));
+}
+
+/// With an admin listener, which shows the busiest endpoints too.
+#[divan::bench]
+fn request_noted_for_the_status(bencher: Bencher<'_, '_>) {
+    let observations = Observations::new(1);
+    let _history = History::new(observations.clone());
     let (account, observer) = (observations.account("main"), observations.observer());
     let id = RequestId::new(None, || observer.next_id());
     let seen = seen(&id);
@@ -28,7 +39,7 @@ fn page_of_accounts(bencher: Bencher<'_, '_>, accounts: usize) {
     for number in 0..accounts {
         metrics.heals(&format!("a{number}"));
     }
-    bencher.bench_local(|| metrics.encode());
+    bencher.bench_local(|| encode([metrics.registry()]));
 }
 
 /// An ordinary request that went well.

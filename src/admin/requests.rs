@@ -12,7 +12,11 @@ use crate::observe::{BOUNDS, Latencies, Observations, Outcome, Totals};
 
 /// The requests of all accounts.
 #[derive(Debug)]
-pub(super) struct Requests(pub(super) Arc<Observations>);
+pub(super) struct Requests {
+    pub(super) observations: Arc<Observations>,
+    /// The names of the gateway's own answers, by their number.
+    pub(super) kinds: Vec<&'static str>,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfAccount {
@@ -25,6 +29,7 @@ struct OfOutcome {
     class: &'static str,
     status: String,
     errcode: &'static str,
+    error: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -36,8 +41,8 @@ struct OfEnd {
 impl Collector for Requests {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let accounts: Vec<(String, Totals)> =
-            self.0.accounts().iter().map(|account| (account.name().to_owned(), account.totals())).collect();
-        encode_outcomes(&mut encoder, &accounts)?;
+            self.observations.accounts().iter().map(|account| (account.name().to_owned(), account.totals())).collect();
+        self.encode_outcomes(&mut encoder, &accounts)?;
         encode_ends(&mut encoder, &accounts)?;
         let whole = "Seconds from a request's head to its answer's last byte";
         encode_latencies(&mut encoder, "request_duration_seconds", whole, &accounts, |totals| &totals.whole)?;
@@ -46,21 +51,29 @@ impl Collector for Requests {
     }
 }
 
-fn encode_outcomes(encoder: &mut DescriptorEncoder<'_>, accounts: &[(String, Totals)]) -> Result<(), fmt::Error> {
-    let help = "Requests, by account, credential class, status and kind of errcode";
-    let mut family = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
-    for (account, totals) in accounts {
-        for &(outcome, count) in &totals.outcomes {
-            let labels = labels(account, outcome);
-            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+impl Requests {
+    fn encode_outcomes(&self, encoder: &mut DescriptorEncoder<'_>, accounts: &[(String, Totals)]) -> fmt::Result {
+        let help =
+            "Requests, by account, credential class, status, kind of WeChat's errcode and of the gateway's own answer";
+        let mut family = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
+        for (account, totals) in accounts {
+            for &(outcome, count) in &totals.outcomes {
+                let labels = self.labels(account, outcome);
+                ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn labels(&self, account: &str, outcome: Outcome) -> OfOutcome {
+        OfOutcome {
+            account: account.to_owned(),
+            class: outcome.class(),
+            status: outcome.status(),
+            errcode: outcome.errcode(),
+            error: outcome.kind().map_or("none", |kind| self.kinds.get(kind).copied().unwrap_or("other")),
         }
     }
-    Ok(())
-}
-
-fn labels(account: &str, outcome: Outcome) -> OfOutcome {
-    let (class, status, errcode) = (outcome.class(), outcome.status(), outcome.errcode());
-    OfOutcome { account: account.to_owned(), class, status, errcode }
 }
 
 fn encode_ends(encoder: &mut DescriptorEncoder<'_>, accounts: &[(String, Totals)]) -> Result<(), fmt::Error> {

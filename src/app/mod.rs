@@ -20,12 +20,12 @@ use tokio::task::JoinSet;
 pub use error::AppError;
 pub(crate) use parts::{configured_addresses, issuer, store};
 
-use crate::admin::{self, Admin};
+use crate::admin::{Admin, Shown};
 use crate::config::{Config, Source};
-use crate::metrics::Metrics;
+use crate::gateway::{Kind, Setup};
 use crate::observe::Observations;
 use crate::reload::{Reloader, Requests, reloads};
-use crate::server::{Address, Plan, Server};
+use crate::server::{Address, Connections, Plan, Server};
 use crate::stage::{Control, Stage};
 use crate::telemetry::Telemetry;
 use prepared::{Counters, Prepared};
@@ -38,6 +38,8 @@ pub struct App {
     prepared: Prepared,
     tokens: Tokens,
     counters: Counters,
+    in_force: Arc<ArcSwap<Setup>>,
+    connections: Connections,
     admin: Option<Admin>,
     reloads: (Reloader, Requests),
     follows: Option<Follows>,
@@ -51,13 +53,14 @@ impl App {
     pub async fn bind(config: Config) -> Result<Self, AppError> {
         let plan = Plan::bind(config.listeners.iter().map(parts::listener))?;
         let tokens = Tokens::default();
-        let (mut metrics, observations) = (Metrics::default(), Observations::new(config.server.workers));
-        admin::collect(&mut metrics, tokens.roster(), Arc::clone(&observations));
-        let counters = Counters { metrics: Arc::new(metrics), observations };
-        let bind = |address| Admin::bind(address, tokens.roster(), Arc::clone(&counters.metrics));
-        let admin = config.admin.address.map(bind).transpose()?;
+        let counters = Counters { metrics: Arc::default(), observations: Observations::new(config.server.workers) };
         let prepared = Prepared::new(config, plan, &tokens, &counters, None).await?;
-        Ok(Self { prepared, tokens, counters, admin, reloads: reloads(), follows: None })
+        let in_force = Arc::new(ArcSwap::new(Arc::clone(&prepared.setup)));
+        let connections = Connections::default();
+        let shown = shown(&tokens, &counters, &in_force, &connections);
+        let asked = &prepared.config.admin;
+        let admin = asked.address.map(|address| Admin::bind(address, asked.hosts.clone(), shown)).transpose()?;
+        Ok(Self { prepared, tokens, counters, in_force, connections, admin, reloads: reloads(), follows: None })
     }
 
     /// Reloads are read from `source`, and the log follows them where there is one.
@@ -92,15 +95,15 @@ impl App {
     /// # Errors
     /// What the operating system refuses before the first connection is accepted, or [`AppError::Fault`].
     pub async fn run(self, control: &Control) -> Result<(), AppError> {
-        let Self { prepared, mut tokens, counters, admin, reloads: (_reloader, requests), follows } = self;
-        let Prepared { config, plan, setup, origin, change } = prepared;
+        let Self { prepared, mut tokens, counters, in_force, connections, admin, reloads, follows } = self;
+        let (_reloader, requests) = reloads;
+        let Prepared { config, plan, setup: _, origin, change } = prepared;
         tokens.apply(change); // what is slow begins first
         let mut admin_tasks = JoinSet::new();
         if let Some(admin) = admin {
             admin_tasks.spawn(admin.serve());
         }
-        let in_force = Arc::new(ArcSwap::new(setup));
-        let starting = Server::start(config.server.workers, control, {
+        let starting = Server::start(config.server.workers, connections, control, {
             let (in_force, observations) = (Arc::clone(&in_force), Arc::clone(&counters.observations));
             move || Worker::new(Arc::clone(&in_force), observations.observer())
         });
@@ -122,5 +125,18 @@ impl App {
         control.advance(Stage::Draining);
         running.finish().await;
         outcome
+    }
+}
+
+/// What the operator may look at.
+fn shown(tokens: &Tokens, counters: &Counters, in_force: &Arc<ArcSwap<Setup>>, connections: &Connections) -> Shown {
+    let callers = Arc::clone(in_force);
+    Shown {
+        accounts: tokens.roster(),
+        callers: Box::new(move || callers.load().callers.names().map(str::to_owned).collect()),
+        metrics: Arc::clone(&counters.metrics),
+        observations: Arc::clone(&counters.observations),
+        kinds: Kind::ALL.iter().map(|kind| kind.name()).collect(),
+        levels: parts::levels(in_force, connections),
     }
 }

@@ -1,11 +1,15 @@
 //! What each room asks for, out of the configuration.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 
 use crate::config::{self, Admit, Config, ListenAddress};
 use crate::egress::{Egress, origin};
-use crate::gateway::{AdmitMethod, CallerSettings, Door, PathList, Rate, Rules, Way};
-use crate::server::{Address, Limits, Listener, Timeouts, TlsFiles, UnixAddress};
+use crate::gateway::{AdmitMethod, CallerSettings, Door, PathList, Rate, Rules, Setup, Way};
+use crate::metrics::Level;
+use crate::server::{Address, Connections, Limits, Listener, Timeouts, TlsFiles, UnixAddress};
 use crate::token::{FileStore, HttpIssuer, MemoryStore, Settings, Store};
 use crate::upstream::Deadlines;
 
@@ -121,4 +125,18 @@ pub(crate) fn store(config: &Config, account: &config::Account) -> Box<dyn Store
         config::Store::Memory => Box::new(MemoryStore),
         config::Store::File { directory } => Box::new(FileStore::new(directory, &account.appid)),
     }
+}
+
+/// What rises and falls with the load.
+pub(super) fn levels(in_force: &Arc<ArcSwap<Setup>>, connections: &Connections) -> Vec<Level> {
+    let (in_flight, memory, connections) = (Arc::clone(in_force), Arc::clone(in_force), connections.clone());
+    vec![
+        Level::new("in_flight_requests", "requests in flight", Some("server.requests"), move || {
+            in_flight.load().in_flight.level()
+        }),
+        Level::new("connections", "callers' connections", Some("server.connections"), move || connections.level()),
+        Level::new("body_memory_bytes", "bytes of memory for requests' bodies", Some("body.memory_total"), move || {
+            memory.load().body.budget.level()
+        }),
+    ]
 }

@@ -167,7 +167,7 @@ impl Follows {
 pub(super) fn fixed(config: &Config) -> Fixed {
     [
         ("server.workers", config.server.workers.to_string()),
-        ("admin.address", format!("{:?}", config.admin.address)),
+        ("admin", format!("{:?}", config.admin)),
         ("store", format!("{:?}", config.store)),
         ("log.format", format!("{:?}", config.log.format)),
     ]

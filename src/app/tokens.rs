@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::parts;
 use crate::config::Config;
-use crate::token::{HttpIssuer, Orders, Refresher, Roster, Settings, TokenHandle};
+use crate::token::{HttpIssuer, Listed, Orders, Refresher, Roster, Settings, TokenHandle};
 
 /// All running refreshers, by appid.
 #[derive(Default)]
@@ -75,7 +75,8 @@ impl Tokens {
             self.kept.insert(appid, kept);
             self.tasks.spawn(refresher.run());
         }
-        self.roster.publish(accounts.into_iter().map(|(_, name)| name).zip(handles).collect());
+        let listed = accounts.into_iter().zip(handles).map(|((appid, name), token)| Listed { name, appid, token });
+        self.roster.publish(listed.collect());
     }
 
     /// No more fetches ahead of time.

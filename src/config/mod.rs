@@ -147,6 +147,8 @@ pub struct Server {
 pub struct Admin {
     /// `address`; `None` (written `"off"`) for no admin listener; default `127.0.0.1:8081`.
     pub address: Option<SocketAddr>,
+    /// `hosts`: further names that may stand in `Host` where the address is a loopback one, in lower case, without port.
+    pub hosts: Vec<String>,
 }
 
 /// How request bodies are kept until they are sent.

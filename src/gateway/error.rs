@@ -131,6 +131,33 @@ struct Form {
 }
 
 impl Kind {
+    /// All kinds, in their order.
+    pub const ALL: [Self; 23] = [
+        Self::BadRequest,
+        Self::DisguisedPath,
+        Self::SelectorsDisagree,
+        Self::MethodNotAllowed,
+        Self::NoAccount,
+        Self::Browser,
+        Self::Misdirected,
+        Self::TokenEndpointRefused,
+        Self::InvalidPlaceholder,
+        Self::CallerUnknown,
+        Self::CallerForbidden,
+        Self::RateLimited,
+        Self::HeadTooLarge,
+        Self::BodyTooLarge,
+        Self::BodyTimeout,
+        Self::BodyBroken,
+        Self::BodyNotKept,
+        Self::TooBusy,
+        Self::NoToken,
+        Self::UpstreamUnreachable,
+        Self::UpstreamTimeout,
+        Self::UpstreamBrokeOff,
+        Self::UpstreamInvalid,
+    ];
+
     /// Its name in `X-Wxgate-Error`, logs and metrics.
     pub fn name(self) -> &'static str {
         self.form().name
@@ -293,42 +320,16 @@ impl From<SendError> for Error {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 23] = [
-        Kind::BadRequest,
-        Kind::DisguisedPath,
-        Kind::SelectorsDisagree,
-        Kind::MethodNotAllowed,
-        Kind::NoAccount,
-        Kind::Browser,
-        Kind::Misdirected,
-        Kind::TokenEndpointRefused,
-        Kind::InvalidPlaceholder,
-        Kind::CallerUnknown,
-        Kind::CallerForbidden,
-        Kind::RateLimited,
-        Kind::HeadTooLarge,
-        Kind::BodyTooLarge,
-        Kind::BodyTimeout,
-        Kind::BodyBroken,
-        Kind::BodyNotKept,
-        Kind::TooBusy,
-        Kind::NoToken,
-        Kind::UpstreamUnreachable,
-        Kind::UpstreamTimeout,
-        Kind::UpstreamBrokeOff,
-        Kind::UpstreamInvalid,
-    ];
-
     #[test]
     fn every_kind_has_a_name_and_an_errcode_of_its_own_and_none_is_wechats() {
-        let mut names: Vec<_> = KINDS.iter().map(|kind| kind.form().name).collect();
-        let mut errcodes: Vec<_> = KINDS.iter().map(|kind| kind.form().errcode).collect();
+        let mut names: Vec<_> = Kind::ALL.iter().map(|kind| kind.form().name).collect();
+        let mut errcodes: Vec<_> = Kind::ALL.iter().map(|kind| kind.form().errcode).collect();
         names.sort_unstable();
         names.dedup();
         errcodes.sort_unstable();
         errcodes.dedup();
-        assert_eq!((names.len(), errcodes.len()), (KINDS.len(), KINDS.len()));
-        for kind in KINDS.iter().filter(|&&kind| kind != Kind::InvalidPlaceholder) {
+        assert_eq!((names.len(), errcodes.len()), (Kind::ALL.len(), Kind::ALL.len()));
+        for kind in Kind::ALL.iter().filter(|&&kind| kind != Kind::InvalidPlaceholder) {
             let form = kind.form();
             assert!(form.errcode <= -910_001, "{}", form.name);
             assert!(form.status.is_client_error() || form.status.is_server_error(), "{}", form.name);

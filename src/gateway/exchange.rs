@@ -18,7 +18,7 @@ use super::error::Kind;
 use super::judge::Judged;
 use super::retry::Retry;
 use super::route::{Account, Action, Route};
-use crate::observe::{Class, End, Observer, RequestId, Seen};
+use crate::observe::{Class, End, Observer, OwnAnswer, RequestId, Seen};
 
 const REQUEST_ID_FIELD: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -169,7 +169,7 @@ impl Drop for Exchange {
             status: self.status.get(),
             errcode: self.errcode.get(),
             rid: rid.as_deref(),
-            error: self.error.get().map(Kind::name),
+            error: self.error.get().map(|kind| OwnAnswer { number: kind as u8, name: kind.name() }),
             generation: self.generation.get(),
             retry: self.retry.get().map(Retry::name),
             id: &self.id,

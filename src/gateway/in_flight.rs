@@ -28,6 +28,11 @@ impl InFlight {
         Self { count: Arc::clone(&self.count), limit }
     }
 
+    /// How many there are, and how many there may be.
+    pub fn level(&self) -> (u64, Option<u64>) {
+        (self.count.load(Ordering::Relaxed) as u64, Some(self.limit as u64))
+    }
+
     /// # Errors
     /// [`Error::TooBusy`].
     pub(super) fn enter(&self) -> Result<Permit, Error> {

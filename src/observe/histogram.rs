@@ -46,6 +46,13 @@ impl Latencies {
         self.microseconds += histogram.microseconds.load(Ordering::Relaxed);
     }
 
+    pub(super) fn add(&mut self, other: &Self) {
+        for (sum, range) in self.ranges.iter_mut().zip(other.ranges) {
+            *sum += range;
+        }
+        self.microseconds += other.microseconds;
+    }
+
     /// How many there were.
     pub fn count(&self) -> u64 {
         self.ranges.iter().sum()

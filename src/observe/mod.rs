@@ -4,18 +4,23 @@
 //! cache line with one on another core. [`Observations`] adds the workers up for whoever reads.
 
 mod histogram;
+mod history;
+mod lately;
 mod outcome;
 mod seen;
 mod tally;
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use histogram::{BOUNDS, Latencies};
+pub use history::{History, RESOLUTION, SAMPLES, Sample};
+use lately::Lately;
+pub use lately::{Endpoint, Failure};
 pub use outcome::{Class, Outcome};
-pub use seen::{End, RequestId, Seen};
+pub use seen::{End, OwnAnswer, RequestId, Seen};
 pub use tally::{AccountSeen, Totals};
 
 /// What all workers have seen.
@@ -25,6 +30,9 @@ pub struct Observations {
     accounts: Mutex<Vec<Arc<AccountSeen>>>,
     /// Requests that use no account of ours.
     nobody: Arc<AccountSeen>,
+    /// What each worker noted lately; nothing where nobody gathers it.
+    lately: Box<[Mutex<Lately>]>,
+    gathered: AtomicBool,
     observers: AtomicUsize,
 }
 
@@ -43,6 +51,8 @@ impl Observations {
             workers: workers.max(1),
             accounts: Mutex::default(),
             nobody: Arc::new(AccountSeen::new("", workers.max(1))),
+            lately: (0..workers.max(1)).map(|_| Mutex::default()).collect(),
+            gathered: AtomicBool::new(false),
             observers: AtomicUsize::new(0),
         })
     }
@@ -71,6 +81,13 @@ impl Observations {
         Rc::new(Observer { worker, observations: Arc::clone(self), next_id: Cell::new(fastrand::u64(..)) })
     }
 
+    /// What the workers noted since the last call. What is not gathered is not noted.
+    fn take_lately(&self) -> Vec<Lately> {
+        self.gathered.store(true, Ordering::Relaxed);
+        let take = |lately: &Mutex<Lately>| std::mem::take(&mut *lately.lock().unwrap_or_else(PoisonError::into_inner));
+        self.lately.iter().map(take).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<AccountSeen>>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -87,5 +104,9 @@ impl Observer {
     /// Takes note of a request that has ended, and of the account that it used.
     pub fn note(&self, account: Option<&AccountSeen>, seen: &Seen<'_>) {
         account.unwrap_or(&self.observations.nobody).tally(self.worker).add(seen);
+        if self.observations.gathered.load(Ordering::Relaxed) {
+            let lately = &self.observations.lately[self.worker];
+            lately.lock().unwrap_or_else(PoisonError::into_inner).add(seen);
+        }
     }
 }

@@ -27,8 +27,8 @@ pub struct Seen<'a> {
     pub errcode: Option<i64>,
     /// WeChat's name for the request, by which its support finds it; in refusals only.
     pub rid: Option<&'a str>,
-    /// The kind of the gateway's own answer.
-    pub error: Option<&'static str>,
+    /// The gateway's own answer.
+    pub error: Option<OwnAnswer>,
     /// The generation of the token that it was sent with last.
     pub generation: Option<u64>,
     /// How a heal ended, where one was called for.
@@ -45,6 +45,15 @@ pub struct Seen<'a> {
     pub sent: u64,
     /// How its answer ended.
     pub end: End,
+}
+
+/// A kind of the gateway's own answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnAnswer {
+    /// Counted from 0, and below 190.
+    pub number: u8,
+    /// Its name.
+    pub name: &'static str,
 }
 
 /// How an answer ended.
@@ -98,6 +107,32 @@ impl Seen<'_> {
             || self.end == End::BrokeOff
             || self.errcode.is_some_and(|errcode| errcode != 0)
             || self.status.is_some_and(|status| status >= 400)
+    }
+}
+
+/// A request that went well, for tests.
+#[cfg(test)]
+pub(super) fn test_seen() -> Seen<'static> {
+    static ID: RequestId = RequestId::Made(7);
+    Seen {
+        account: "main",
+        caller: None,
+        peer: None,
+        class: Class::Token,
+        method: "GET",
+        path: "/cgi-bin/user/get",
+        status: Some(200),
+        errcode: Some(0),
+        rid: None,
+        error: None,
+        generation: Some(1),
+        retry: None,
+        id: &ID,
+        whole: Duration::from_millis(40),
+        upstream: Duration::from_millis(39),
+        received: 0,
+        sent: 27,
+        end: End::Whole,
     }
 }
 

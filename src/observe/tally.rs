@@ -92,7 +92,7 @@ impl Default for Tally {
 
 impl Tally {
     pub(super) fn add(&self, seen: &Seen<'_>) {
-        self.count(Outcome::of(seen.class, seen.status, seen.errcode, seen.error.is_some()));
+        self.count(Outcome::of(seen.class, seen.status, seen.errcode, seen.error.map(|own| own.number)));
         self.whole.add(seen.whole);
         if seen.upstream > Duration::ZERO {
             self.upstream.add(seen.upstream);
@@ -155,10 +155,10 @@ mod tests {
     #[test]
     fn workers_are_added_up() {
         let account = AccountSeen::new("main", 2);
-        let fine = Outcome::of(Class::Token, Some(200), Some(0), false);
+        let fine = Outcome::of(Class::Token, Some(200), Some(0), None);
         account.tally(0).count(fine);
         account.tally(1).count(fine);
-        account.tally(1).count(Outcome::of(Class::Token, Some(200), Some(40001), false));
+        account.tally(1).count(Outcome::of(Class::Token, Some(200), Some(40001), None));
         let totals = account.totals();
         assert_eq!(totals.outcomes.iter().find(|(outcome, _)| *outcome == fine).unwrap().1, 2);
         assert_eq!(sum(&totals), 3);
@@ -168,7 +168,7 @@ mod tests {
     fn an_upstream_with_a_status_of_its_own_for_each_request_takes_no_more_memory_and_loses_no_count() {
         let account = AccountSeen::new("main", 1);
         for status in 100..1000 {
-            account.tally(0).count(Outcome::of(Class::Token, Some(status), None, false));
+            account.tally(0).count(Outcome::of(Class::Token, Some(status), None, None));
         }
         let totals = account.totals();
         assert_eq!((totals.outcomes.len(), sum(&totals)), (PLACES + 1, 900));

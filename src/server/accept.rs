@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::Limits;
 use super::address::ListeningSocket;
 use super::connection::Accepted;
+use super::open::Connections;
 use super::permits::Permits;
 use super::socket::AcceptedSocket;
 use super::tls::ServerTls;
@@ -28,6 +29,7 @@ pub(super) struct Acceptor {
     pub(super) number: usize,
     pub(super) terms: Arc<ArcSwap<Terms>>,
     pub(super) permits: Permits,
+    pub(super) connections: Connections,
     pub(super) workers: Arc<[Queue]>,
     /// What its connections follow.
     pub(super) control: Control,
@@ -78,7 +80,7 @@ impl Acceptor {
                         peer,
                         limits: terms.limits,
                         stage: self.control.follow(),
-                        permit,
+                        place: self.connections.enter(permit),
                     };
                     if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.load()) {
                         worker.push(accepted);

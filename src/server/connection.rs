@@ -13,18 +13,18 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Version};
 use hyper_util::rt::TokioIo;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::handshake::{Secured, handshake};
+use super::open::Place;
 use super::protocol::{Graceful, http1, http2};
 use super::pulse::{CallerIo, Overdue, Protocol, Pulse, Tracked};
 use super::socket::{AcceptedSocket, Socket};
 use super::{Arrival, Handler, Limits, Timeouts};
 use crate::stage::{Follower, Stage};
 
-/// A connection that was accepted, and its permit.
+/// A connection that was accepted, and its place.
 pub(super) struct Accepted {
     pub(super) socket: AcceptedSocket,
     pub(super) tls: Option<TlsAcceptor>,
@@ -32,12 +32,12 @@ pub(super) struct Accepted {
     pub(super) peer: Option<IpAddr>,
     pub(super) limits: Limits,
     pub(super) stage: Follower,
-    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) place: Place,
 }
 
 /// Serves a connection to its end.
 pub(super) async fn serve<H: Handler>(accepted: Accepted, handler: Rc<H>) {
-    let Accepted { socket, tls, listener, peer, limits, mut stage, permit } = accepted;
+    let Accepted { socket, tls, listener, peer, limits, mut stage, place } = accepted;
     // A socket that cannot be set up is one that its caller has already left.
     let Ok(socket) = Socket::adopt(socket) else { return };
     // hyper's state and buffers are made when there is something to read: a connection kept in reserve stays small.
@@ -50,7 +50,7 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, handler: Rc<H>) {
         let arrival = Arrival { listener, peer, names: Arc::default() };
         Box::pin(speak(socket, tls, arrival, handler, limits, stage)).await;
     }
-    drop(permit);
+    drop(place);
 }
 
 /// TLS where it is asked for, then HTTP.

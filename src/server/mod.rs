@@ -8,6 +8,7 @@ mod accept;
 mod address;
 mod connection;
 mod handshake;
+mod open;
 mod permits;
 mod plan;
 mod protocol;
@@ -27,6 +28,7 @@ use hyper::body::{Body, Incoming};
 use hyper::{Request, Response};
 
 pub use address::{Address, UnixAddress};
+pub use open::Connections;
 pub use plan::{BindError, Listener, Plan};
 pub use running::Server;
 pub use tls::{TlsFileError, TlsFiles};

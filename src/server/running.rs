@@ -8,6 +8,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::accept::{Acceptor, Terms, accept};
 use super::address::Address;
+use super::open::Connections;
 use super::permits::Permits;
 use super::plan::{BindError, Listener, Plan, Planned, load};
 use super::tls::ServerTls;
@@ -20,6 +21,7 @@ pub struct Server {
     workers: Vec<Worker>,
     queues: Arc<[Queue]>,
     permits: Permits,
+    connections: Connections,
     control: Control,
     open: Vec<Open>,
     /// Listeners that accept no more, while some of their connections finish what they are doing.
@@ -41,13 +43,14 @@ struct Open {
 }
 
 impl Server {
-    /// Starts `workers` threads; `handler` is called once on each of them. Nothing is accepted before
+    /// Starts `workers` threads; `handler` is called once on each of them, and `connections` counts theirs. Nothing is accepted before
     /// [`apply`](Self::apply). It drains and ends with `control`.
     ///
     /// # Errors
     /// A thread that the system refuses, or what `handler` fails with.
     pub async fn start<H, E>(
         workers: usize,
+        connections: Connections,
         control: &Control,
         handler: impl Fn() -> Result<H, E> + Send + Sync + 'static,
     ) -> io::Result<Self>
@@ -64,6 +67,7 @@ impl Server {
             queues: started.iter().map(Worker::queue).collect(),
             workers: started,
             permits: Permits::default(),
+            connections,
             control: control.clone(),
             open: Vec::new(),
             closing: Vec::new(),
@@ -100,6 +104,7 @@ impl Server {
     /// their connections end with what they are doing. The others keep their sockets and connections.
     pub async fn apply(&mut self, plan: Plan, limits: &Limits) {
         self.permits.limit(limits.connections);
+        self.connections.limit(limits.connections);
         let mut before = std::mem::take(&mut self.open);
         for planned in plan.0 {
             self.next = self.next.max(planned.number + 1);
@@ -125,6 +130,7 @@ impl Server {
             number,
             terms: Arc::clone(&terms),
             permits: self.permits.clone(),
+            connections: self.connections.clone(),
             workers: Arc::clone(&self.queues),
             control: control.clone(),
         };

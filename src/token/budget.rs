@@ -4,51 +4,20 @@
 //! account's quota. Fetches by the timer are not counted here.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::issuer::Fetch;
 use super::slot::Token;
+use super::spent::{DAY, FORCED_A_DAY, Spent};
 
 /// How long a token that WeChat never accepted is kept before a rejection replaces it; doubling from one such token to the next.
 const FIRST_TRIAL: Duration = Duration::from_secs(10);
 /// Where the doubling ends: a token lives two hours, and an operator who has mended something should not wait long.
 const LONGEST_TRIAL: Duration = Duration::from_secs(640);
-/// WeChat refreshes by force at most this many times a day …
-const FORCED_A_DAY: usize = 20;
-/// … and this far apart (wechat.md §1).
+/// Refreshes by force come at least this far apart (wechat.md §1).
 const FORCED_APART: Duration = Duration::from_secs(30);
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// Why a rejection may not fetch now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spent {
-    /// WeChat never accepted the current token, and it is too young to be replaced.
-    Trial,
-    /// Too many fetches of this kind for rejections lately.
-    Rate(Fetch),
-    /// Forced refreshes come less than 30 s apart.
-    ForcedTooSoon,
-    /// The day's 20 forced refreshes are used up.
-    ForcedToday,
-    /// The issuer hands out the rejected token again, and nothing is left to ask for.
-    SameToken,
-}
-
-impl fmt::Display for Spent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Trial => "WeChat never accepted the current token, and it is too young to be replaced",
-            Self::Rate(Fetch::Classic) => "too many classic fetches for rejected tokens (20, then one a minute)",
-            Self::Rate(_) => "too many fetches for rejected tokens (60 a minute)",
-            Self::ForcedTooSoon => "a forced refresh is allowed once in 30 s",
-            Self::ForcedToday => "the day's 20 forced refreshes are used up",
-            Self::SameToken => "the issuer hands out the same token again",
-        })
-    }
-}
 
 /// What rejections may still fetch.
 #[derive(Debug)]
@@ -93,6 +62,11 @@ impl Budget {
             Fetch::Stable => self.stable.take(now).then_some(()).ok_or(Spent::Rate(fetch)),
             Fetch::Forced => self.spend_forced(now),
         }
+    }
+
+    /// When refreshes were forced, of the last day or a little longer.
+    pub(crate) fn forced(&self) -> Vec<Instant> {
+        self.forced.iter().copied().collect()
     }
 
     fn spend_forced(&mut self, now: Instant) -> Result<(), Spent> {

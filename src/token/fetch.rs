@@ -7,7 +7,8 @@ use tokio::time::{Instant, sleep};
 
 use super::failure::Failure;
 use super::issuer::{Fetch, Issued, Issuer};
-use super::refresher::{NotFetched, Reason, Refresher};
+use super::record::{Brought, Reason};
+use super::refresher::{NotFetched, Refresher};
 use super::slot::Token;
 use super::store::LEASE;
 use super::turn::Turn;
@@ -44,6 +45,7 @@ impl<I: Issuer> Refresher<I> {
         match self.ask_issuer(fetch, reason, fence).await {
             Ok((fetch, Ok(issued))) => Ok(self.adopt(fetch, reason, issued, fence).await),
             Ok((fetch, Err(failure))) => {
+                self.record(fetch, reason, Brought::Nothing(failure.clone()));
                 let pause = self.pause_after(fetch, &failure);
                 self.give_up_claim(fence, Some((&failure, pause))).await;
                 Err(NotFetched::Failed(self.remember(failure, pause)))
@@ -122,10 +124,11 @@ impl<I: Issuer> Refresher<I> {
             generation = token.generation(),
             new = token.generation() != generation,
             endpoint = fetch.name(),
-            ?reason,
+            reason = reason.name(),
             expires_in = issued.expires_in.as_secs(),
             "token fetched"
         );
+        self.record(fetch, reason, if token.generation() == generation { Brought::Same } else { Brought::New });
         self.put_in_force(Arc::clone(&token), issued.expires_in);
         self.hand_over(token, fence).await
     }

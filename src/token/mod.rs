@@ -5,12 +5,14 @@
 //! generation it used through a [`TokenHandle`] and gets a [`Remedy`] back (architecture.md §4).
 
 mod budget;
+mod demand;
 mod failure;
 mod fetch;
 mod http_issuer;
 mod issuer;
 mod obedience;
 mod orders;
+mod record;
 mod refresher;
 mod rejection;
 mod roster;
@@ -18,6 +20,7 @@ mod schedule;
 mod settings;
 mod sharing;
 mod slot;
+mod spent;
 mod standing;
 mod store;
 mod turn;
@@ -28,16 +31,17 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-pub use budget::Spent;
 pub use failure::Failure;
 pub use http_issuer::HttpIssuer;
 pub use issuer::{Fetch, Issued, Issuer, Liveness};
 pub use orders::Orders;
+pub use record::{Brought, FetchCounts, FetchResult, Fetched, Reason, Unhealed};
 pub use refresher::Refresher;
-pub use roster::Roster;
+pub use roster::{Listed, Roster};
 pub use schedule::lifetime;
 pub use settings::Settings;
 pub use slot::{EARLY_DEATHS, Slot, Snapshot, Token, Unavailable};
+pub use spent::Spent;
 pub use store::{Answer, Claim, FileStore, LEASE, MemoryStore, Published, Store, StoreError, Stored};
 
 /// What a request may do with an account's token: read it, wait for it, and say how WeChat took it.
@@ -45,6 +49,7 @@ pub use store::{Answer, Claim, FileStore, LEASE, MemoryStore, Published, Store, 
 pub struct TokenHandle {
     slot: Arc<Slot>,
     rejections: mpsc::UnboundedSender<Rejection>,
+    demands: mpsc::UnboundedSender<Demand>,
 }
 
 /// "WeChat refused this generation": one request's report, and where its answer goes.
@@ -55,6 +60,30 @@ pub(crate) struct Rejection {
     generation: u64,
     reported_at: Instant,
     reply: oneshot::Sender<Remedy>,
+}
+
+/// One refresh that is asked for.
+#[derive(Debug)]
+pub(crate) struct Demand {
+    force: bool,
+    reply: oneshot::Sender<Met>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone)]
+pub enum Met {
+    /// Another token than before.
+    New(Arc<Token>),
+    /// WeChat handed out the same token again.
+    Same(Arc<Token>),
+    /// WeChat handed out none.
+    Failed(Arc<Failure>),
+    /// It is not allowed now.
+    Withheld(Spent),
+    /// The issuer has no forced refresh: each fetch of a classic token brings a new one.
+    NothingToForce,
+    /// No answer in time; the fetch goes on.
+    TimedOut,
 }
 
 /// What can be done for a request whose token WeChat refused.
@@ -100,6 +129,18 @@ impl TokenHandle {
         match tokio::time::timeout(wait, answer).await {
             Ok(Ok(remedy)) => remedy,
             _ => Remedy::TimedOut,
+        }
+    }
+
+    /// Fetches a token now. With `force`, the stable endpoint is told to end the token in use. Waits at most `wait`.
+    pub async fn refresh(&self, force: bool, wait: Duration) -> Met {
+        let (reply, met) = oneshot::channel();
+        if self.demands.send(Demand { force, reply }).is_err() {
+            return Met::TimedOut; // the refresher has stopped: the process is ending
+        }
+        match tokio::time::timeout(wait, met).await {
+            Ok(Ok(met)) => met,
+            _ => Met::TimedOut,
         }
     }
 }

@@ -1,21 +1,23 @@
 //! One task an account, which does all of its fetching: by the timer, or because WeChat refused a token.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::budget::{Budget, Spent};
+use super::budget::Budget;
 use super::failure::Failure;
 use super::issuer::{Fetch, Issuer};
 use super::orders::Inbox;
+use super::record::{Brought, Fetched, Reason};
 use super::schedule;
 use super::settings::Settings;
 use super::slot::{Slot, Snapshot, Token};
+use super::spent::Spent;
 use super::standing::Standing;
 use super::store::Store;
-use super::{Rejection, Remedy, TokenHandle};
+use super::{Demand, Rejection, Remedy, TokenHandle};
 use crate::config::TokenKind;
 
 /// The least time between two fetches by the timer, however short a life WeChat states.
@@ -36,6 +38,7 @@ pub struct Refresher<I> {
     pub(super) inbox: Inbox<I>,
     /// Nothing is fetched ahead of time any more.
     pub(super) resting: bool,
+    demands: mpsc::UnboundedReceiver<Demand>,
     /// What the slot holds, or is about to.
     pub(super) snapshot: Snapshot,
     pub(super) budget: Budget,
@@ -45,13 +48,6 @@ pub struct Refresher<I> {
     failures: u32,
     failure_logged: Option<(Option<i64>, Instant)>,
     spread: f64,
-}
-
-/// On whose account a fetch is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reason {
-    Timer,
-    Rejection,
 }
 
 /// Why a fetch brought nothing.
@@ -75,7 +71,8 @@ impl<I: Issuer> Refresher<I> {
     pub fn new(settings: Settings, issuer: I, store: Box<dyn Store>) -> (Self, TokenHandle) {
         let slot = Arc::new(Slot::default());
         let (sender, rejections) = mpsc::unbounded_channel();
-        let handle = TokenHandle { slot: Arc::clone(&slot), rejections: sender };
+        let (demanding, demands) = mpsc::unbounded_channel();
+        let handle = TokenHandle { slot: Arc::clone(&slot), rejections: sender, demands: demanding };
         let now = Instant::now();
         // From the first moment, so that a request which comes before the first fetch waits for it.
         let snapshot = Snapshot { fetching: true, ..Snapshot::default() };
@@ -89,6 +86,7 @@ impl<I: Issuer> Refresher<I> {
             rejections,
             inbox: Inbox::of_nobody(),
             resting: false,
+            demands,
             snapshot,
             budget: Budget::new(now),
             episode: None,
@@ -113,6 +111,7 @@ impl<I: Issuer> Refresher<I> {
                     Some(order) => self.obey(order),
                     None => return,
                 },
+                Some(demand) = self.demands.recv() => self.meet(demand).await,
                 () = sleep_until(self.next), if !self.resting => {
                     // Its outcome stands in the slot; nobody waits for it here.
                     let _ = self.fetch(self.first_choice(), Reason::Timer).await;
@@ -184,8 +183,16 @@ impl<I: Issuer> Refresher<I> {
         failure
     }
 
+    /// Keeps what came of a question to the issuer, for those who only look.
+    pub(super) fn record(&mut self, endpoint: Fetch, reason: Reason, brought: Brought) {
+        let fetched = Fetched { at: SystemTime::now(), reason, endpoint, brought };
+        self.slot.fetches().count(&fetched);
+        self.snapshot.last = Some(fetched);
+    }
+
     pub(super) fn publish(&self) {
-        self.slot.publish(self.snapshot.clone());
+        let (next, forced) = (Some(self.next), self.budget.forced());
+        self.slot.publish(Snapshot { next, forced, ..self.snapshot.clone() });
     }
 }
 

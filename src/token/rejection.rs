@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::budget::Spent;
 use super::issuer::{Fetch, Issuer, Liveness};
-use super::refresher::{Episode, NotFetched, Reason, Refresher};
+use super::record::{Reason, Unhealed};
+use super::refresher::{Episode, NotFetched, Refresher};
 use super::slot::Token;
+use super::spent::Spent;
 use super::{Rejection, Remedy};
 use crate::config::TokenKind;
 
@@ -49,6 +50,7 @@ impl<I: Issuer> Refresher<I> {
         let ended = Instant::now();
         let stands = if matches!(remedy, Remedy::Alive(_)) { ALIVE_STANDS } else { Duration::ZERO };
         self.log(&token, &remedy);
+        self.note_unhealed(ended, &remedy);
         self.episode =
             Some(Episode { generation: rejection.generation, covers_until: ended + stands, remedy: remedy.clone() });
         remedy
@@ -125,6 +127,17 @@ impl<I: Issuer> Refresher<I> {
                  find who else calls /cgi-bin/token or stable_token with this appid, and point it at wxgate"
             );
         }
+    }
+
+    /// For the operator, who may look at the status before the log.
+    fn note_unhealed(&mut self, now: Instant, remedy: &Remedy) {
+        let why = match remedy {
+            Remedy::Withheld(spent) => Unhealed::Spent(*spent),
+            Remedy::Alive(_) => Unhealed::Alive,
+            Remedy::Newer(_) | Remedy::Failed(_) | Remedy::TimedOut => return,
+        };
+        self.snapshot.unhealed = Some((now, why));
+        self.publish();
     }
 
     /// Says why a refusal went to the caller, once a generation and cause.

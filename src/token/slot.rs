@@ -11,6 +11,8 @@ use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::issuer::Fetch;
+use super::record::{FetchCounts, Fetched, Unhealed};
+use super::spent::{DAY, FORCED_A_DAY};
 use crate::secret::{self, SecretString};
 
 /// Early deaths are counted over this time …
@@ -123,6 +125,14 @@ pub struct Snapshot {
     pub failure: Option<Arc<Failure>>,
     /// When tokens died long before their expiry: the latest, oldest first.
     pub(super) early_deaths: Vec<Instant>,
+    /// The last fetch that has ended.
+    pub last: Option<Fetched>,
+    /// When the timer fetches next.
+    pub next: Option<Instant>,
+    /// The last time that WeChat's refusal of a token was not healed, and why.
+    pub unhealed: Option<(Instant, Unhealed)>,
+    /// When refreshes were forced within the last day.
+    pub(super) forced: Vec<Instant>,
 }
 
 impl Snapshot {
@@ -135,6 +145,11 @@ impl Snapshot {
     /// Several mean that another system refreshes the same account.
     pub fn died_early(&self, now: Instant) -> usize {
         self.early_deaths.iter().filter(|&&at| now.duration_since(at) < EARLY_WINDOW).count()
+    }
+
+    /// How many refreshes may still be forced today.
+    pub fn forced_left(&self, now: Instant) -> usize {
+        FORCED_A_DAY - self.forced.iter().filter(|&&at| now.duration_since(at) < DAY).count().min(FORCED_A_DAY)
     }
 
     /// Notes one more.
@@ -170,12 +185,18 @@ impl fmt::Display for Unavailable {
 pub struct Slot {
     snapshot: ArcSwap<Snapshot>,
     changed: Notify,
+    fetches: FetchCounts,
 }
 
 impl Slot {
     /// The snapshot of this moment.
     pub fn load(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// What became of the account's fetches.
+    pub fn fetches(&self) -> &FetchCounts {
+        &self.fetches
     }
 
     /// Puts a new snapshot in place and wakes who waits. Only the account's refresher calls this.

@@ -7,7 +7,8 @@ use tokio::time::{Instant, sleep};
 
 use super::failure::Failure;
 use super::issuer::{Fetch, Issuer};
-use super::refresher::{NotFetched, Reason, Refresher};
+use super::record::Reason;
+use super::refresher::{NotFetched, Refresher};
 use super::slot::Token;
 use super::store::{Claim, LEASE};
 use crate::config::TokenKind;

@@ -48,6 +48,11 @@ pub fn token_fault(errcode: i64) -> Fault {
     }
 }
 
+/// Whether an errcode of a token endpoint is one of those whose meaning is known here.
+pub fn is_known(errcode: i64) -> bool {
+    meaning(errcode).is_some()
+}
+
 /// What the operator does next about an errcode of a token endpoint, as a sentence or two.
 pub fn advice(errcode: i64) -> &'static str {
     match meaning(errcode) {

@@ -15,5 +15,7 @@ mod path;
 pub use call_advice::call_advice;
 pub use endpoints::{Credential, EXCEPTIONS, SecretName, TokenEndpoint, credential};
 pub use errcode::errcode;
-pub use meaning::{ErrcodeClass, Fault, REJECTING, SYSTEM_BUSY, advice, errcode_class, refused_ip, rid, token_fault};
+pub use meaning::{
+    ErrcodeClass, Fault, REJECTING, SYSTEM_BUSY, advice, errcode_class, is_known, refused_ip, rid, token_fault,
+};
 pub use path::{Disguised, classify, normalise};

@@ -34,6 +34,7 @@ mod routing;
 mod secure_listener;
 mod signals;
 mod smoke;
+mod status;
 mod support;
 mod tls;
 mod token_endpoint;

@@ -111,12 +111,12 @@ async fn every_request_is_counted_once_by_how_it_ended_and_wechat_saw_as_many() 
     let lines = scrape(&gateway).await;
     let requests = |labels: &str| value(&lines, &format!("wxgate_requests_total{{{labels}}}"));
     for (labels, count) in [
-        (r#"account="main",class="token",status="200",errcode="none""#, 4.0),
-        (r#"account="main",class="token",status="200",errcode="limit""#, 2.0),
-        (r#"account="main",class="token",status="200",errcode="busy""#, 1.0),
-        (r#"account="main",class="token",status="502",errcode="gateway""#, 1.0),
-        (r#"account="main",class="token_endpoint",status="200",errcode="none""#, 1.0),
-        (r#"account="",class="unknown",status="404",errcode="gateway""#, 1.0),
+        (r#"account="main",class="token",status="200",errcode="none",error="none""#, 4.0),
+        (r#"account="main",class="token",status="200",errcode="limit",error="none""#, 2.0),
+        (r#"account="main",class="token",status="200",errcode="busy",error="none""#, 1.0),
+        (r#"account="main",class="token",status="502",errcode="none",error="upstream_broke_off""#, 1.0),
+        (r#"account="main",class="token_endpoint",status="200",errcode="none",error="none""#, 1.0),
+        (r#"account="",class="unknown",status="404",errcode="none",error="no_account""#, 1.0),
     ] {
         assert_eq!(requests(labels), count, "{labels}");
     }
@@ -150,7 +150,10 @@ async fn whoever_leaves_before_the_answer_is_counted_as_having_left() {
     })
     .await;
     assert_eq!(
-        value(&lines, r#"wxgate_requests_total{account="main",class="token",status="none",errcode="none"}"#),
+        value(
+            &lines,
+            r#"wxgate_requests_total{account="main",class="token",status="none",errcode="none",error="none"}"#
+        ),
         1.0
     );
     gate.open();
@@ -183,6 +186,8 @@ async fn every_metric_that_is_exported_is_documented_and_no_other() {
         lines.iter().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let (_, table) = include_str!("../../docs/operations.md").split_once("| metric | labels |").unwrap();
     let rows = table.lines().skip(2).take_while(|line| line.starts_with("| `wxgate_"));
-    let documented = rows.map(|row| row.split('`').nth(1).unwrap().trim_end_matches("_total"));
+    let names =
+        rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').filter(|name| name.starts_with("wxgate_")));
+    let documented = names.map(|name| name.trim_end_matches("_total"));
     assert_eq!(exported, documented.collect());
 }

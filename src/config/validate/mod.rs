@@ -18,7 +18,7 @@ use toml::Table;
 use super::environment::Environment;
 use super::problem::Findings;
 use super::section::Section;
-use super::value::{address, choice, count, duration, errcode, path, size};
+use super::value::{address, choice, count, duration, errcode, host_name, path, size};
 use super::{Admin, Body, Config, Heal, Log, LogFormat, LogLevel, Server, Store, Token, disk};
 
 /// The configuration, which may be trusted if no problem was found.
@@ -74,7 +74,7 @@ fn admin(section: &mut Section<'_>) -> Admin {
         Some("off") => Ok(None),
         _ => address(value).map(Some).map_err(|message| format!("{message}, or \"off\"")),
     });
-    Admin { address }
+    Admin { address, hosts: section.items("hosts", host_name).ok().flatten().unwrap_or_default() }
 }
 
 fn body(section: &mut Section<'_>) -> Body {

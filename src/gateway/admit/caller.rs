@@ -97,6 +97,11 @@ impl Callers {
         Self { by_certificate: by_certificate.collect(), by_name, all, unknown: metrics.unknown_callers() }
     }
 
+    /// Their names, in the order of the configuration.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().map(|caller| caller.name())
+    }
+
     /// Counts a request that showed none of them.
     pub(in crate::gateway) fn count_unknown(&self) {
         self.unknown.inc();

@@ -1,14 +1,11 @@
 //! The form of a request, and the rules against browsers and DNS rebinding (architecture.md §3.2).
 
-use std::net::IpAddr;
-
-use hyper::header::{self, HeaderMap, HeaderName};
+use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
+use crate::browser::{SEC_FETCH_SITE, canonical, is_own_name, without_port};
 use crate::gateway::error::Error;
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What a listener demands of a request.
 #[derive(Debug, Clone)]
@@ -58,13 +55,11 @@ impl Rules {
     }
 
     fn answers_to(&self, host: &str) -> bool {
-        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-        host == "localhost"
-            || host.parse::<IpAddr>().is_ok()
+        let host = canonical(host);
+        is_own_name(&host, &self.hosts)
             || host == self.upstream_host
             || host == "weixin.qq.com"
             || host.ends_with(".weixin.qq.com")
-            || self.hosts.contains(&host)
     }
 }
 
@@ -88,17 +83,6 @@ fn hosts(head: &Parts) -> Result<[Option<&str>; 2], Error> {
     let target =
         head.uri.authority().map(|authority| without_port(authority.as_str()).ok_or(Error::Host)).transpose()?;
     Ok([target, field])
-}
-
-/// `name:8080`, `[::1]:8080` → the name or address.
-fn without_port(authority: &str) -> Option<&str> {
-    let (host, rest) = match authority.strip_prefix('[') {
-        Some(rest) => rest.split_once(']')?,
-        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
-    };
-    let port = if rest.is_empty() { Some("") } else { rest.strip_prefix(':') };
-    let valid = host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/\\@?#[]".contains(&byte));
-    (valid && port?.bytes().all(|byte| byte.is_ascii_digit())).then_some(host)
 }
 
 /// No other transfer coding is undone here, so that the body would go on still coded (RFC 9112 §6.1).

@@ -87,6 +87,11 @@ impl MemoryBudget {
         Self { used: Arc::clone(&self.used), limit }
     }
 
+    /// How many bytes are taken, and how many may be.
+    pub fn level(&self) -> (u64, Option<u64>) {
+        (self.used.load(Ordering::Relaxed) as u64, Some(self.limit as u64))
+    }
+
     fn empty_reservation(&self) -> Reservation {
         Reservation { budget: self.clone(), bytes: 0 }
     }

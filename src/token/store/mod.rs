@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::budget::Spent;
 use super::failure::Failure;
 use super::issuer::Fetch;
+use super::spent::Spent;
 use crate::secret::SecretString;
 
 pub use file::FileStore;
