@@ -46,7 +46,7 @@ async fn bind_and_serve(config: Config, source: Source, telemetry: Telemetry) ->
 /// Serves, announcing where, until a signal stops it.
 pub(super) async fn serve(app: App, drain_timeout: Duration) -> Result<(), AppError> {
     // Before anybody is told that it runs: until then, a signal kills.
-    let signals = Signals::new()?;
+    let (signals, hang_up) = (Signals::new()?, signal(SignalKind::hangup())?);
     for address in app.listeners() {
         tracing::info!(%address, "listening for callers");
     }
@@ -54,7 +54,7 @@ pub(super) async fn serve(app: App, drain_timeout: Duration) -> Result<(), AppEr
         tracing::info!(%address, "listening for the operator");
     }
     let control = control();
-    tokio::spawn(reload_on_signals(signal(SignalKind::hangup())?, app.reloader()));
+    tokio::spawn(reload_on_signals(hang_up, app.reloader()));
     tokio::spawn(stop_on_signals(signals, control.clone(), drain_timeout));
     app.run(&control).await?;
     tracing::info!("stopped");
