@@ -105,13 +105,13 @@ impl Gateway {
         let route = setup.accounts.route(head.uri.path(), head.uri.query(), &head.headers, door.account.as_deref())?;
         exchange.routed(&route, head);
         let admitted = self.admit(head, &route, door, peer, exchange)?;
-        let permit = setup.in_flight.enter()?;
-        let longest = match route.action {
-            // A caller that is not admitted yet must not fill the disk.
-            Action::TokenEndpoint(..) => setup.body.limit.min(local::LONGEST_BODY),
-            _ => setup.body.limit,
+        let (longest, permit) = match route.action {
+            // A caller that is not admitted yet must not fill the disk, nor hold a place for as long as it likes to talk.
+            Action::TokenEndpoint(..) => (setup.body.limit.min(local::LONGEST_BODY), None),
+            _ => (setup.body.limit, Some(setup.in_flight.enter()?)),
         };
         let body = body::collect(body, &setup.body, longest).await?;
+        let permit = permit.map_or_else(|| setup.in_flight.enter(), Ok)?;
         exchange.received(body.length());
         let authorization_served = admitted.is_some_and(|identified| identified.by == AdmitMethod::Bearer);
         let call =

@@ -159,6 +159,19 @@ async fn a_rate_is_the_callers_over_all_connections_and_nobody_elses() {
     }
 }
 
+/// A token request says who it is from in its body, and that may be long in coming.
+#[tokio::test]
+async fn who_is_not_known_yet_takes_no_place() {
+    let wechat = sandbox().await;
+    let keys = format!("server.requests = 1\n{}{}", super::listen(BY_BEARER), crm(""));
+    let gateway = Gateway::with(&wechat, &keys).await;
+    let mut stranger = gateway.connect().await;
+    let head = "POST /cgi-bin/stable_token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nExpect: 100-continue";
+    stranger.write(format!("{head}\r\n\r\n")).await;
+    stranger.until(b"100 Continue\r\n").await.unwrap(); // now its body is waited for
+    assert_served(&with_bearer(&gateway, INFO, SECRET).await);
+}
+
 /// Whoever is not known uses up nobody's rate.
 #[tokio::test]
 async fn a_wrong_secret_costs_its_owner_nothing() {
