@@ -48,6 +48,7 @@ def connections(place: Place, rounds: int) -> None:
                 figures = {"cpu": load.cpu / requests * 1e6, "rate": requests / load.seconds, "p99": load.p99 / 1e3}
                 return {**figures, "errors": load.errors, "memory": target.program.memory()}
 
+            interleaved(targets, 1, measure)  # whose connections to the upstream are still new
             turns = interleaved(targets, rounds, measure)
             ours = [median(turns[WXGATE], figure) for figure in ("cpu", "rate", "p99", "memory", "errors")]
             rows.append([

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::config::{self, Admit, Config, ListenAddress};
-use crate::egress::{Egress, origin};
+use crate::egress::{Egress, IssuerHttp, origin};
 use crate::gateway::{AdmitMethod, CallerSettings, Door, PathList, Rate, Rules, Setup, Way};
 use crate::metrics::Level;
 use crate::server::{Address, Connections, Limits, Listener, Timeouts, TlsFiles, UnixAddress};
@@ -104,7 +104,7 @@ pub(super) fn way(config: &Config, egress: Egress) -> Way {
 }
 
 /// The issuer of an account; `wxgate check` uses it too.
-pub(crate) fn issuer(config: &Config, account: &config::Account, http: reqwest::Client) -> HttpIssuer {
+pub(crate) fn issuer(config: &Config, account: &config::Account, http: IssuerHttp) -> HttpIssuer {
     HttpIssuer::new(
         http,
         origin(&config.upstream.base_url),

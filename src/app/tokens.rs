@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use super::parts;
 use crate::config::Config;
+use crate::egress::IssuerHttp;
 use crate::token::{HttpIssuer, Listed, Orders, Refresher, Roster, Settings, TokenHandle};
 
 /// All running refreshers, by appid.
@@ -39,7 +40,7 @@ impl Tokens {
     }
 
     /// What `config` asks for. Its tokens are fetched over `http`.
-    pub(super) fn plan(&self, config: &Config, http: &reqwest::Client) -> Change {
+    pub(super) fn plan(&self, config: &Config, http: &IssuerHttp) -> Change {
         let mut change = Change::default();
         for account in &config.accounts {
             let settings = parts::refresher(config, account);

@@ -2,6 +2,7 @@
 //!
 //! WeChat's IP whitelist is checked on calls that carry the secret (wechat.md §1), so both kinds must leave by one way.
 
+mod issuer_http;
 mod loops;
 mod resolver;
 mod tls;
@@ -15,6 +16,7 @@ use hyper::Uri;
 use hyper::header::HeaderValue;
 use tokio_rustls::rustls::ClientConfig;
 
+pub use issuer_http::{CALLS_AT_ONCE, IssuerHttp};
 pub use loops::OwnListeners;
 pub use resolver::Resolver;
 pub use tls::TlsError;
@@ -109,7 +111,7 @@ impl Egress {
     ///
     /// # Errors
     /// [`EgressError::Http`].
-    pub fn issuer_http(&self) -> Result<reqwest::Client, EgressError> {
+    pub fn issuer_http(&self) -> Result<IssuerHttp, EgressError> {
         let failed = |error: reqwest::Error| EgressError::Http(error.without_url().to_string());
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured((*self.tls).clone())
@@ -126,7 +128,7 @@ impl Egress {
             }
             builder = builder.proxy(forward);
         }
-        builder.build().map_err(failed)
+        builder.build().map(IssuerHttp::new).map_err(failed)
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::failure::Failure;
 use super::issuer::{Fetch, Issued, Issuer, Liveness};
 use super::schedule::lifetime;
-use crate::egress::cause_of;
+use crate::egress::{IssuerHttp, cause_of};
 use crate::secret::{ExposeSecret, SecretString, in_query, scrub};
 use crate::wechat;
 
@@ -19,7 +19,7 @@ const LONGEST_TOKEN: usize = 2_048;
 
 /// The issuer of one account, over reqwest.
 pub struct HttpIssuer {
-    http: reqwest::Client,
+    http: IssuerHttp,
     base_url: String,
     appid: String,
     secret: SecretString,
@@ -31,7 +31,7 @@ impl HttpIssuer {
     /// `base_url` is scheme and authority without a slash at the end; `timeout` bounds each call as a whole;
     /// `rejecting` are the errcodes that call a token dead.
     pub fn new(
-        http: reqwest::Client,
+        http: IssuerHttp,
         base_url: String,
         appid: String,
         secret: SecretString,
@@ -44,14 +44,14 @@ impl HttpIssuer {
     fn request(&self, fetch: Fetch) -> reqwest::RequestBuilder {
         let secret = self.secret.expose_secret();
         match fetch {
-            Fetch::Classic => self.http.get(format!(
+            Fetch::Classic => self.http.client.get(format!(
                 "{}/cgi-bin/token?grant_type=client_credential&appid={}&secret={}",
                 self.base_url,
                 self.appid,
                 in_query(&self.secret).expose_secret()
             )),
             Fetch::Stable | Fetch::Forced => {
-                self.http.post(format!("{}/cgi-bin/stable_token", self.base_url)).json(&serde_json::json!({
+                self.http.client.post(format!("{}/cgi-bin/stable_token", self.base_url)).json(&serde_json::json!({
                     "grant_type": "client_credential",
                     "appid": self.appid,
                     "secret": secret,
@@ -61,7 +61,7 @@ impl HttpIssuer {
         }
     }
 
-    /// The answer's status and body, whatever they are.
+    /// The answer's status and body, whatever they are. Waiting for a place is no part of the call's time.
     async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), Failure> {
         let exchange = async {
             let mut answer = request.send().await.map_err(|error| Failure::unreachable(cause_of(error)))?;
@@ -75,6 +75,7 @@ impl HttpIssuer {
             }
             Ok((status, body))
         };
+        let _place = self.http.place().await;
         tokio::time::timeout(self.timeout, exchange).await.unwrap_or_else(|_| {
             Err(Failure::unreachable(format_args!(
                 "no whole answer within {}",
@@ -111,7 +112,7 @@ impl Issuer for HttpIssuer {
     async fn ask(&self, token: &SecretString) -> Liveness {
         let token = in_query(token);
         let url = format!("{}/cgi-bin/get_api_domain_ip?access_token={}", self.base_url, token.expose_secret());
-        match self.exchange(self.http.get(url)).await {
+        match self.exchange(self.http.client.get(url)).await {
             Ok((_, body)) if wechat::errcode(&body).is_some_and(|code| self.rejecting.contains(&code)) => {
                 Liveness::Dead
             }
@@ -139,19 +140,26 @@ fn number(value: &Value) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::sync::Barrier;
+    use tokio::task::JoinSet;
+
     use super::*;
+    use crate::egress::CALLS_AT_ONCE;
     use crate::wechat::Fault;
 
     fn issuer() -> HttpIssuer {
+        issuer_at("http://127.0.0.1:1", Duration::from_secs(1))
+    }
+
+    fn issuer_at(base_url: &str, timeout: Duration) -> HttpIssuer {
         let http = reqwest::Client::builder().tls_backend_preconfigured(crate::egress::without_roots()).build();
-        HttpIssuer::new(
-            http.unwrap(),
-            "http://127.0.0.1:1".to_owned(),
-            "wx1".to_owned(),
-            "the-app-secret".into(),
-            Duration::from_secs(1),
-            vec![40001],
-        )
+        let http = IssuerHttp::new(http.unwrap());
+        HttpIssuer::new(http, base_url.to_owned(), "wx1".to_owned(), "the-app-secret".into(), timeout, vec![40001])
     }
 
     #[test]
@@ -213,5 +221,45 @@ mod tests {
             assert!(!text.contains("the-app-secret") && !text.contains("http://"), "{text}");
         }
         assert_eq!(issuer().ask(&"92_x".into()).await, Liveness::Unknown);
+    }
+
+    #[tokio::test]
+    async fn many_fetches_at_once_are_few_connections_at_a_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let issuer = Arc::new(issuer_at(&base_url, Duration::from_secs(60)));
+        let fetches: JoinSet<_> = (0..3 * CALLS_AT_ONCE)
+            .map(|_| {
+                let issuer = Arc::clone(&issuer);
+                async move { issuer.fetch(Fetch::Stable).await }
+            })
+            .collect();
+        let most = Arc::new(AtomicUsize::new(0));
+        let answering = tokio::spawn(answer_in_groups(listener, Arc::clone(&most)));
+        for fetched in fetches.join_all().await {
+            fetched.unwrap();
+        }
+        assert_eq!(most.load(Ordering::Relaxed), CALLS_AT_ONCE);
+        answering.abort();
+    }
+
+    /// Answers calls when [`CALLS_AT_ONCE`] are there, and notes the most that ever waited for their answer.
+    async fn answer_in_groups(listener: TcpListener, most: Arc<AtomicUsize>) {
+        let (all_there, waiting) = (Arc::new(Barrier::new(CALLS_AT_ONCE)), Arc::new(AtomicUsize::new(0)));
+        loop {
+            let (mut call, _) = listener.accept().await.unwrap();
+            most.fetch_max(waiting.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            let (all_there, waiting) = (Arc::clone(&all_there), Arc::clone(&waiting));
+            tokio::spawn(async move {
+                let _ = call.read(&mut [0; 1024]).await;
+                all_there.wait().await;
+                waiting.fetch_sub(1, Ordering::Relaxed);
+                let body = r#"{"access_token":"t","expires_in":7200}"#;
+                let answer =
+                    format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                let _ = call.write_all(answer.as_bytes()).await;
+                let _ = tokio::io::copy(&mut call, &mut tokio::io::sink()).await;
+            });
+        }
     }
 }

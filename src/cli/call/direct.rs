@@ -9,7 +9,7 @@ use super::target::Target;
 use super::{Trouble, Way};
 use crate::app;
 use crate::config::{Account, Config};
-use crate::egress::{Egress, origin};
+use crate::egress::{Egress, IssuerHttp, origin};
 use crate::gateway::rewrite;
 use crate::secret::{ExposeSecret, SecretString, in_query};
 use crate::token::{Fetch, Issuer};
@@ -53,7 +53,7 @@ pub(super) async fn way(config: &Config, target: &Target, account: Option<&str>)
     let url = Url::parse(&origin).map_err(|error| Trouble::Failed(error.to_string()))?;
     let url = credentials_in(url, path, query, &added);
     secrets.extend(added.into_iter().filter(|&(name, _)| name != "appid").map(|(_, value)| value));
-    Ok(Way { http, url, headers: HeaderMap::new(), secrets, description })
+    Ok(Way { http: http.client, url, headers: HeaderMap::new(), secrets, description })
 }
 
 /// The URL with these credentials in it, and without those of their names that the query had.
@@ -89,11 +89,7 @@ fn select<'c>(config: &'c Config, name: Option<&str>, query: &str) -> Result<&'c
 
 /// The stored token, or the one that the stable endpoint's normal mode gives to everybody. The store is not written: it is
 /// its gateway's.
-async fn token(
-    config: &Config,
-    account: &Account,
-    http: reqwest::Client,
-) -> Result<(SecretString, &'static str), Trouble> {
+async fn token(config: &Config, account: &Account, http: IssuerHttp) -> Result<(SecretString, &'static str), Trouble> {
     let stored = app::store(config, account).read().await.map_err(|error| Trouble::Failed(error.to_string()))?;
     if let Some(stored) = stored.filter(|stored| stored.left > LEAST_LIFE) {
         return Ok((stored.token, "out of the store"));
