@@ -15,7 +15,7 @@ const CREDENTIALS: [(&str, &str); 2] = [("WXGATE_APPID", "wx1234"), ("WXGATE_SEC
 const ACCOUNT: &str = "[[account]]\nname = 'main'\nappid = 'wx1234'\nsecret = 's3cr3t-value'\n";
 
 /// Two values for every scalar key outside lists.
-const SCALARS: [(&str, &str, [&str; 2]); 36] = [
+const SCALARS: [(&str, &str, [&str; 2]); 37] = [
     ("listen", "address", ["127.0.0.1:9999", "127.0.0.1:9998"]),
     ("listen", "mode", ["0600", "0666"]),
     ("listen", "owner", ["root", ":0"]),
@@ -52,6 +52,7 @@ const SCALARS: [(&str, &str, [&str; 2]); 36] = [
     ("store", "directory", ["/tmp", "/var/tmp"]),
     ("log", "level", ["debug", "error"]),
     ("log", "format", ["json", "text"]),
+    ("log", "access", ["all", "off"]),
 ];
 /// Lists and tables, which have no variable.
 const COMPOUND: [(&str, &str); 5] =

@@ -44,6 +44,7 @@ impl Collector for Requests {
             self.observations.accounts().iter().map(|account| (account.name().to_owned(), account.totals())).collect();
         self.encode_outcomes(&mut encoder, &accounts)?;
         encode_ends(&mut encoder, &accounts)?;
+        self.encode_lost(&mut encoder)?;
         let whole = "Seconds from a request's head to its answer's last byte";
         encode_latencies(&mut encoder, "request_duration_seconds", whole, &accounts, |totals| &totals.whole)?;
         let upstream = "WeChat's part of a request in seconds: from its sending to the head of the answer";
@@ -63,6 +64,12 @@ impl Requests {
             }
         }
         Ok(())
+    }
+
+    fn encode_lost(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Lines of the access log that were lost because nobody read the ones before";
+        let lost = ConstCounter::new(self.observations.lines_lost());
+        lost.encode(encoder.encode_descriptor("access_lines_lost", help, None, MetricType::Counter)?)
     }
 
     fn labels(&self, account: &str, outcome: Outcome) -> OfOutcome {

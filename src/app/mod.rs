@@ -11,6 +11,7 @@ mod tokens;
 mod watch;
 mod worker;
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ pub(crate) use parts::{configured_addresses, issuer, store};
 use crate::admin::{Admin, Shown};
 use crate::config::{Config, Source};
 use crate::gateway::{Kind, Setup};
-use crate::observe::Observations;
+use crate::observe::{AccessLog, Finish, Observations};
 use crate::reload::{Reloader, Requests, reloads};
 use crate::server::{Address, Connections, Plan, Server};
 use crate::stage::{Control, Stage};
@@ -43,6 +44,7 @@ pub struct App {
     admin: Option<Admin>,
     reloads: (Reloader, Requests),
     follows: Option<Follows>,
+    access: Option<Finish>,
 }
 
 impl App {
@@ -56,17 +58,38 @@ impl App {
         let counters = Counters { metrics: Arc::default(), observations: Observations::new(config.server.workers) };
         let prepared = Prepared::new(config, plan, &tokens, &counters, None).await?;
         let in_force = Arc::new(ArcSwap::new(Arc::clone(&prepared.setup)));
+        counters.observations.log_lines(prepared.config.log.access);
         let connections = Connections::default();
         let shown = shown(&tokens, &counters, &in_force, &connections);
         let asked = &prepared.config.admin;
         let admin = asked.address.map(|address| Admin::bind(address, asked.hosts.clone(), shown)).transpose()?;
-        Ok(Self { prepared, tokens, counters, in_force, connections, admin, reloads: reloads(), follows: None })
+        Ok(Self {
+            prepared,
+            tokens,
+            counters,
+            in_force,
+            connections,
+            admin,
+            reloads: reloads(),
+            follows: None,
+            access: None,
+        })
     }
 
     /// Reloads are read from `source`, and the log follows them where there is one.
     #[must_use]
     pub fn following(self, source: Source, telemetry: Option<Telemetry>) -> Self {
         Self { follows: Some(Follows { source, telemetry }), ..self }
+    }
+
+    /// Writes the access log to `writer`.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub fn logging_to(self, writer: impl Write + Send + 'static) -> Result<Self, AppError> {
+        let (log, finish) = AccessLog::start(self.prepared.config.log.format, writer)?;
+        self.counters.observations.log_to(log);
+        Ok(Self { access: Some(finish), ..self })
     }
 
     /// Asks this gateway for reloads, once it runs.
@@ -95,7 +118,7 @@ impl App {
     /// # Errors
     /// What the operating system refuses before the first connection is accepted, or [`AppError::Fault`].
     pub async fn run(self, control: &Control) -> Result<(), AppError> {
-        let Self { prepared, mut tokens, counters, in_force, connections, admin, reloads, follows } = self;
+        let Self { prepared, mut tokens, counters, in_force, connections, admin, reloads, follows, access } = self;
         let (_reloader, requests) = reloads;
         let Prepared { config, plan, setup: _, origin, change } = prepared;
         tokens.apply(change); // what is slow begins first
@@ -124,6 +147,9 @@ impl App {
         // Without its tokens or its admin listener it had better be replaced than go on.
         control.advance(Stage::Draining);
         running.finish().await;
+        if let Some(access) = access {
+            access.finish().await;
+        }
         outcome
     }
 }

@@ -116,6 +116,7 @@ impl Running {
         self.in_force.store(setup);
         self.server.apply(plan, &parts::limits(&config)).await;
         self.origin = origin;
+        self.counters.observations.log_lines(config.log.access);
         let log = self.reloads.follows.as_ref().and_then(|follows| follows.telemetry.as_ref());
         if let Some(log) = log {
             log.set_level(config.log.level);

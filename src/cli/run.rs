@@ -53,6 +53,7 @@ pub(super) async fn serve(app: App, drain_timeout: Duration) -> Result<(), AppEr
     if let Some(address) = app.admin_address() {
         tracing::info!(%address, "listening for the operator");
     }
+    let app = app.logging_to(std::io::stdout())?;
     let control = control();
     tokio::spawn(reload_on_signals(hang_up, app.reloader()));
     tokio::spawn(stop_on_signals(signals, control.clone(), drain_timeout));

@@ -331,6 +331,19 @@ pub struct Log {
     pub level: LogLevel,
     /// `format`: default `text`.
     pub format: LogFormat,
+    /// `access`: which requests get a line on standard output; default `errors`.
+    pub access: AccessLines,
+}
+
+/// Which requests get a line in the access log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessLines {
+    /// None.
+    Off,
+    /// Those that went wrong or called for a heal.
+    Errors,
+    /// Every one.
+    All,
 }
 
 /// The least severe line that is written.

@@ -3,6 +3,7 @@
 //! Each worker writes through an [`Observer`] of its own, into places that no other worker writes: a request shares no
 //! cache line with one on another core. [`Observations`] adds the workers up for whoever reads.
 
+mod access;
 mod histogram;
 mod history;
 mod lately;
@@ -12,9 +13,11 @@ mod tally;
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use access::Buffer;
+pub use access::{AccessLog, Finish};
 pub use histogram::{BOUNDS, Latencies};
 pub use history::{History, RESOLUTION, SAMPLES, Sample};
 use lately::Lately;
@@ -22,6 +25,8 @@ pub use lately::{Endpoint, Failure};
 pub use outcome::{Class, Outcome};
 pub use seen::{End, OwnAnswer, RequestId, Seen};
 pub use tally::{AccountSeen, Totals};
+
+use crate::config::AccessLines;
 
 /// What all workers have seen.
 #[derive(Debug)]
@@ -33,6 +38,9 @@ pub struct Observations {
     /// What each worker noted lately; nothing where nobody gathers it.
     lately: Box<[Mutex<Lately>]>,
     gathered: AtomicBool,
+    access: OnceLock<AccessLog>,
+    /// Which requests get a line there.
+    access_lines: AtomicU8,
     observers: AtomicUsize,
 }
 
@@ -42,6 +50,7 @@ pub struct Observer {
     worker: usize,
     observations: Arc<Observations>,
     next_id: Cell<u64>,
+    access: Option<Rc<Buffer>>,
 }
 
 impl Observations {
@@ -53,6 +62,8 @@ impl Observations {
             nobody: Arc::new(AccountSeen::new("", workers.max(1))),
             lately: (0..workers.max(1)).map(|_| Mutex::default()).collect(),
             gathered: AtomicBool::new(false),
+            access: OnceLock::new(),
+            access_lines: AtomicU8::new(AccessLines::Off as u8),
             observers: AtomicUsize::new(0),
         })
     }
@@ -75,10 +86,38 @@ impl Observations {
         accounts
     }
 
-    /// The view of one more worker.
+    /// Writes lines from now on, to `log`; of the observers, those that come later. Once only.
+    pub fn log_to(&self, log: AccessLog) {
+        let _ = self.access.set(log);
+    }
+
+    /// Which requests get a line, from now on.
+    pub fn log_lines(&self, lines: AccessLines) {
+        self.access_lines.store(lines as u8, Ordering::Relaxed);
+    }
+
+    /// How many lines were lost.
+    pub fn lines_lost(&self) -> u64 {
+        self.access.get().map_or(0, AccessLog::lost)
+    }
+
+    fn lines(&self) -> AccessLines {
+        match self.access_lines.load(Ordering::Relaxed) {
+            lines if lines == AccessLines::All as u8 => AccessLines::All,
+            lines if lines == AccessLines::Errors as u8 => AccessLines::Errors,
+            _ => AccessLines::Off,
+        }
+    }
+
+    /// The view of one more worker. With an access log, it is asked for on the worker's own runtime.
     pub fn observer(self: &Arc<Self>) -> Rc<Observer> {
         let worker = self.observers.fetch_add(1, Ordering::Relaxed) % self.workers;
-        Rc::new(Observer { worker, observations: Arc::clone(self), next_id: Cell::new(fastrand::u64(..)) })
+        Rc::new(Observer {
+            worker,
+            observations: Arc::clone(self),
+            next_id: Cell::new(fastrand::u64(..)),
+            access: self.access.get().map(|log| Buffer::new(log.clone())),
+        })
     }
 
     /// What the workers noted since the last call. What is not gathered is not noted.
@@ -107,6 +146,9 @@ impl Observer {
         if self.observations.gathered.load(Ordering::Relaxed) {
             let lately = &self.observations.lately[self.worker];
             lately.lock().unwrap_or_else(PoisonError::into_inner).add(seen);
+        }
+        if let Some(access) = self.access.as_ref().filter(|_| access::wants(self.observations.lines(), seen)) {
+            access.add(seen);
         }
     }
 }

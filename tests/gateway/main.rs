@@ -8,6 +8,7 @@
 )]
 #![allow(unreachable_pub, reason = "the modules here have no outside")]
 
+mod access_log;
 mod authority;
 mod callers;
 mod connections;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
-use wxgate::config::{Log, LogFormat, LogLevel};
+use wxgate::config::{AccessLines, Log, LogFormat, LogLevel};
 use wxgate::sandbox::{DEFAULT_APPID, Sandbox};
 use wxgate::telemetry;
 
@@ -46,7 +46,7 @@ struct Lines(Arc<Mutex<Vec<u8>>>);
 impl Lines {
     fn listen(&self) -> tracing::subscriber::DefaultGuard {
         let lines = self.clone();
-        let log = Log { level: LogLevel::Info, format: LogFormat::Text };
+        let log = Log { level: LogLevel::Info, format: LogFormat::Text, access: AccessLines::Off };
         tracing::subscriber::set_default(telemetry::subscriber(&log, false, move || lines.clone()))
     }
 

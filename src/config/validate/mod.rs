@@ -19,7 +19,7 @@ use super::environment::Environment;
 use super::problem::Findings;
 use super::section::Section;
 use super::value::{address, choice, count, duration, errcode, host_name, path, size};
-use super::{Admin, Body, Config, Heal, Log, LogFormat, LogLevel, Server, Store, Token, disk};
+use super::{AccessLines, Admin, Body, Config, Heal, Log, LogFormat, LogLevel, Server, Store, Token, disk};
 
 /// The configuration, which may be trusted if no problem was found.
 pub(super) fn validate(table: Table, environment: &Environment) -> (Config, Findings) {
@@ -133,6 +133,8 @@ fn log(section: &mut Section<'_>) -> Log {
         ("debug", LogLevel::Debug),
         ("trace", LogLevel::Trace),
     ];
+    const ACCESS: [(&str, AccessLines); 3] =
+        [("off", AccessLines::Off), ("errors", AccessLines::Errors), ("all", AccessLines::All)];
     Log {
         level: section.read_or("level", LogLevel::Info, choice(&LEVELS)),
         format: section.read_or(
@@ -140,5 +142,6 @@ fn log(section: &mut Section<'_>) -> Log {
             LogFormat::Text,
             choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]),
         ),
+        access: section.read_or("access", AccessLines::Errors, choice(&ACCESS)),
     }
 }

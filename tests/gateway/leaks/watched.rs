@@ -24,7 +24,9 @@ pub struct Watched {
 impl Watched {
     /// `format` is that of the log.
     pub async fn start(format: &str, base_url: &str, keys: &str) -> Self {
-        let top = format!("log = {{ level = 'trace', format = '{format}' }}\nadmin.address = '127.0.0.1:0'\n{keys}");
+        let top = format!(
+            "log = {{ level = 'trace', format = '{format}', access = 'all' }}\nadmin.address = '127.0.0.1:0'\n{keys}"
+        );
         let mut program = Program::run(&config_text(base_url, &top));
         let admin = program.admin_address().await;
         let said = program.lines.iter().filter(|line| line.contains("listening for callers"));
@@ -86,7 +88,7 @@ impl Watched {
 
     /// Stops the program and searches all that it said.
     pub async fn finish(mut self, secrets: &Secrets) {
-        for path in ["/livez", "/readyz", "/metrics", "/"] {
+        for path in ["/livez", "/readyz", "/startupz", "/metrics", "/status", "/"] {
             self.heard.push(call(self.admin, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n")).await);
         }
         self.program.signal("TERM");
