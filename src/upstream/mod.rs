@@ -7,6 +7,7 @@
 mod alarm;
 mod answer;
 mod connect;
+mod connecting;
 pub mod http1;
 mod origin;
 mod pool;
@@ -23,7 +24,8 @@ pub use answer::{Answer, AnswerBody, BodyError};
 pub use connect::ConnectError;
 
 use crate::egress::Egress;
-use origin::{Failed, Origin};
+use connecting::Found;
+use origin::Origin;
 
 /// How long each part of an exchange may take.
 #[derive(Debug, Clone, Copy)]
@@ -102,21 +104,23 @@ impl Upstream {
     ) -> Result<Answer<B>, SendError> {
         let repeatable = method.is_idempotent();
         let to_head = *method == Method::HEAD;
-        if let Some(kept) = self.origin.kept_connection(!repeatable) {
-            match self.origin.exchange(kept, head.clone(), body(), to_head).await {
-                Ok(answer) => return Ok(answer),
-                Err(failed) if failed.may_repeat(repeatable) => {
-                    tracing::debug!(error = %failed.error, "a kept connection was dead; once more on a new one");
-                }
-                Err(failed) => return Err(failed.error),
-            }
-        }
-        // Boxed, since few requests need it and its state would make every caller's connection larger.
-        let connection = Box::pin(self.origin.connect()).await?;
-        let Failed { error, .. } = match self.origin.exchange(connection, head, body(), to_head).await {
-            Ok(answer) => return Ok(answer),
-            Err(failed) => failed,
+        let found = match self.origin.kept_connection(!repeatable) {
+            Some(kept) => Found::Used(kept),
+            // Boxed, since few requests need it and its state would make every caller's connection larger.
+            None => Box::pin(self.origin.connection(!repeatable)).await?,
         };
-        Err(error)
+        let (connection, used) = match found {
+            Found::New(connection) => (connection, false),
+            Found::Used(connection) => (connection, true),
+        };
+        match self.origin.exchange(connection, head.clone(), body(), to_head).await {
+            Ok(answer) => return Ok(answer),
+            Err(failed) if used && failed.may_repeat(repeatable) => {
+                tracing::debug!(error = %failed.error, "a kept connection was dead; once more on a new one");
+            }
+            Err(failed) => return Err(failed.error),
+        }
+        let connection = Box::pin(self.origin.new_connection()).await?;
+        self.origin.exchange(connection, head, body(), to_head).await.map_err(|failed| failed.error)
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::connect::{ConnectError, Connector};
+use super::connecting::{Connecting, Found};
 use super::http1::{Connection, Exchange, ExchangeError};
 use super::pool::Pool;
 use super::{Answer, Deadlines, RequestBody, SendError};
@@ -18,6 +19,7 @@ use crate::egress::Egress;
 /// A place that requests can go to.
 pub(super) struct Origin {
     connector: Connector,
+    connecting: Connecting,
     pool: Rc<Pool>,
     deadlines: Deadlines,
 }
@@ -46,7 +48,12 @@ impl Origin {
         idle_timeout: Duration,
     ) -> Result<Self, ConnectError> {
         let connector = Connector::new(egress)?;
-        Ok(Self { connector, pool: Pool::new(idle_connections, idle_timeout), deadlines })
+        Ok(Self {
+            connector,
+            connecting: Connecting::new(),
+            pool: Pool::new(idle_connections, idle_timeout),
+            deadlines,
+        })
     }
 
     /// An idle connection, if there is one that is still good; `surely` as in [`Pool::take`].
@@ -54,12 +61,32 @@ impl Origin {
         self.pool.take(surely)
     }
 
-    /// A new connection.
-    pub(super) async fn connect(&self) -> Result<Connection, ConnectError> {
+    /// A connection for a request that found none idle; `surely` as in [`Pool::take`]. The deadline is for waiting and
+    /// connecting together.
+    pub(super) async fn connection(&self, surely: bool) -> Result<Found, ConnectError> {
+        let finding = async {
+            match self.connecting.find(&self.pool, self.make()).await? {
+                Found::Used(connection) if surely && !connection.is_usable() => {
+                    self.connecting.make(self.make()).await.map(Found::New)
+                }
+                found => Ok(found),
+            }
+        };
+        self.in_time(finding).await
+    }
+
+    /// A new connection, for a request that an old one has failed.
+    pub(super) async fn new_connection(&self) -> Result<Connection, ConnectError> {
+        self.in_time(self.connecting.make(self.make())).await
+    }
+
+    async fn make(&self) -> Result<Connection, ConnectError> {
+        self.connector.connect().await.map(Connection::new)
+    }
+
+    async fn in_time<T>(&self, connecting: impl Future<Output = Result<T, ConnectError>>) -> Result<T, ConnectError> {
         let deadline = self.deadlines.connect;
-        let connecting = tokio::time::timeout(deadline, self.connector.connect());
-        let stream = connecting.await.unwrap_or(Err(ConnectError::Timeout(deadline)))?;
-        Ok(Connection::new(stream))
+        tokio::time::timeout(deadline, connecting).await.unwrap_or(Err(ConnectError::Timeout(deadline)))
     }
 
     /// One request, and the head of its answer. The connection goes to the idle ones when the answer has been read.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use super::http1::Connection;
@@ -12,6 +13,8 @@ use super::http1::Connection;
 /// The idle connections, the most recently used last.
 pub(super) struct Pool {
     idle: RefCell<VecDeque<(Instant, Connection)>>,
+    /// Requests that found none idle, those who wait longest first.
+    waiting: RefCell<VecDeque<oneshot::Sender<Connection>>>,
     capacity: usize,
     timeout: Duration,
     sweeping: Cell<bool>,
@@ -19,7 +22,13 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(capacity: usize, timeout: Duration) -> Rc<Self> {
-        Rc::new(Self { idle: RefCell::default(), capacity, timeout, sweeping: Cell::new(false) })
+        Rc::new(Self {
+            idle: RefCell::default(),
+            waiting: RefCell::default(),
+            capacity,
+            timeout,
+            sweeping: Cell::new(false),
+        })
     }
 
     /// The connection that was used last, if it is still good. `surely`: also by a look of its own at the socket, for a
@@ -38,7 +47,21 @@ impl Pool {
         None
     }
 
+    /// The next connection that is given back and that nobody has waited longer for.
+    pub(super) fn next_given_back(&self) -> oneshot::Receiver<Connection> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.waiting.borrow_mut();
+        // So that those who gave up do not gather here while nothing is given back.
+        while waiting.front().is_some_and(oneshot::Sender::is_closed) {
+            waiting.pop_front();
+        }
+        waiting.push_back(sender);
+        receiver
+    }
+
+    /// Gives a connection back: to whoever waits for one, else to the idle ones.
     pub(super) fn put(self: &Rc<Self>, connection: Connection) {
+        let Some(connection) = self.hand_over(connection) else { return };
         if self.capacity == 0 {
             return;
         }
@@ -51,6 +74,18 @@ impl Pool {
         if !self.sweeping.replace(true) {
             tokio::task::spawn_local(sweep(Rc::downgrade(self), self.timeout));
         }
+    }
+
+    /// `None` where somebody has taken it.
+    fn hand_over(&self, mut connection: Connection) -> Option<Connection> {
+        let mut waiting = self.waiting.borrow_mut();
+        while let Some(request) = waiting.pop_front() {
+            match request.send(connection) {
+                Ok(()) => return None,
+                Err(refused) => connection = refused, // its request gave up
+            }
+        }
+        Some(connection)
     }
 }
 
