@@ -15,7 +15,7 @@ const CREDENTIALS: [(&str, &str); 2] = [("WXGATE_APPID", "wx1234"), ("WXGATE_SEC
 const ACCOUNT: &str = "[[account]]\nname = 'main'\nappid = 'wx1234'\nsecret = 's3cr3t-value'\n";
 
 /// Two values for every scalar key outside lists.
-const SCALARS: [(&str, &str, [&str; 2]); 37] = [
+const SCALARS: [(&str, &str, [&str; 2]); 43] = [
     ("listen", "address", ["127.0.0.1:9999", "127.0.0.1:9998"]),
     ("listen", "mode", ["0600", "0666"]),
     ("listen", "owner", ["root", ":0"]),
@@ -50,13 +50,27 @@ const SCALARS: [(&str, &str, [&str; 2]); 37] = [
     ("token", "margin", ["7s", "8s"]),
     ("store", "kind", ["file", "memory"]),
     ("store", "directory", ["/tmp", "/var/tmp"]),
+    ("store", "url", ["redis://cache", "unix:/run/redis.sock"]),
+    ("store", "master_name", ["mymaster", "other"]),
+    ("store", "ca_file", ["Cargo.toml", "config.toml"]),
+    ("store", "prefix", ["a:", "b:"]),
+    ("store", "connect_timeout", ["1500ms", "2s"]),
+    ("store", "timeout", ["1500ms", "2s"]),
     ("log", "level", ["debug", "error"]),
     ("log", "format", ["json", "text"]),
     ("log", "access", ["all", "off"]),
 ];
 /// Lists and tables, which have no variable.
-const COMPOUND: [(&str, &str); 5] =
-    [("listen", "admit"), ("listen", "hosts"), ("listen", "tls"), ("admin", "hosts"), ("heal", "errcodes")];
+const COMPOUND: [(&str, &str); 6] = [
+    ("listen", "admit"),
+    ("listen", "hosts"),
+    ("listen", "tls"),
+    ("admin", "hosts"),
+    ("heal", "errcodes"),
+    ("store", "sentinels"),
+];
+/// Scalar keys whose value no output shows.
+const HIDDEN: [(&str, &str); 2] = [("store", "password"), ("store", "sentinel_password")];
 
 fn from_text(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
     parse(text, &Environment::from_iter(variables.iter().copied()))
@@ -133,8 +147,15 @@ fn the_settings_without_a_default_in_the_example_work_too() {
         .replace("certificate.pem", secret.to_str().unwrap())
         .replace("private-key.pem", secret.to_str().unwrap())
         .replace("wxgate:www-data", "root:0")
+        .replace("redis-ca.pem", secret.to_str().unwrap())
         .replace("/var/lib/wxgate", directory.path().to_str().unwrap());
-    let variables = [CREDENTIALS[0], CREDENTIALS[1], ("WXGATE_KEY", "sixteen-bytes-xx")];
+    let variables = [
+        CREDENTIALS[0],
+        CREDENTIALS[1],
+        ("WXGATE_KEY", "sixteen-bytes-xx"),
+        ("REDIS_PASSWORD", "p"),
+        ("SENTINEL_PASSWORD", "p"),
+    ];
     let config = config(&text, &variables);
     assert_eq!((config.accounts.len(), config.listeners.len(), config.callers.len()), (2, 4, 1));
     assert!(config.accounts[0].placeholder_key.is_some() && config.upstream.proxy.is_some());
@@ -168,6 +189,9 @@ fn every_scalar_key_has_a_variable_that_wins_over_the_file() {
         let beside = match (section, key) {
             ("store", "kind") => "directory = '/tmp'",
             ("store", "directory") => "kind = 'file'",
+            ("store", "url") => "kind = 'redis'",
+            ("store", "master_name") => "kind = 'redis'\nurl = 'redis://cache'\nsentinels = ['one:26379']",
+            ("store", _) => "kind = 'redis'\nurl = 'rediss://cache'",
             ("listen", "mode" | "owner") => "address = 'unix:/run/wxgate.sock'",
             _ => "",
         };
@@ -184,7 +208,7 @@ fn every_scalar_key_has_a_variable_that_wins_over_the_file() {
 
 #[test]
 fn the_table_of_scalar_keys_is_complete() {
-    let keys = SCALARS.iter().map(|(section, key, _)| (*section, *key)).chain(COMPOUND);
+    let keys = SCALARS.iter().map(|(section, key, _)| (*section, *key)).chain(COMPOUND).chain(HIDDEN);
     let mut keys: Vec<String> = keys.map(|(section, key)| format!("{section}.{key}")).collect();
     let sections = known_keys("").into_iter().filter(|section| section != "account" && section != "caller");
     let mut known: Vec<String> = sections
@@ -283,7 +307,9 @@ fn a_secret_has_exactly_one_source() {
 
 #[test]
 fn a_literal_secret_in_a_file_that_others_read_is_a_warning() {
-    let text = format!("upstream.proxy = 'http://me:pa55word@proxy'\n{ACCOUNT}placeholder_key = 'k3y-of-16-bytes-x'");
+    let store = "[store]\nkind = 'redis'\nurl = 'redis://:pa55word@cache'\npassword = 'pa55word'\n";
+    let text =
+        format!("upstream.proxy = 'http://me:pa55word@proxy'\n{store}{ACCOUNT}placeholder_key = 'k3y-of-16-bytes-x'");
     let secret_warnings = |mode: u32, variables: &[(&str, &str)]| {
         let (_directory, path) = file(&text, mode);
         let warnings = load(Some(&path), &Environment::from_iter(variables.iter().copied())).unwrap().warnings;
@@ -291,7 +317,10 @@ fn a_literal_secret_in_a_file_that_others_read_is_a_warning() {
     };
     let warnings = secret_warnings(0o644, &[]);
     let keys: Vec<&str> = warnings.iter().map(|warning| warning.key.as_str()).collect();
-    assert_eq!(keys, ["upstream.proxy", "account[0].secret", "account[0].placeholder_key"]);
+    assert_eq!(
+        keys,
+        ["upstream.proxy", "store.password", "store.url", "account[0].secret", "account[0].placeholder_key"]
+    );
     let printed = format!("{warnings:?}");
     assert!(["s3cr3t", "pa55word", "k3y"].iter().all(|secret| !printed.contains(secret)), "{printed}");
 
@@ -302,7 +331,10 @@ fn a_literal_secret_in_a_file_that_others_read_is_a_warning() {
 
 #[test]
 fn debug_output_shows_no_secret() {
-    let text = format!("upstream.proxy = 'http://me:s3cr3t@proxy'\n{ACCOUNT}placeholder_key = 's3cr3t-of-16-bytes'");
+    let store = "[store]\nkind = 'redis'\nurl = 'redis://:s3cr3t@cache'\nsentinels = ['one:1']\nmaster_name = 'm'\n\
+                 sentinel_password = 's3cr3t'\n";
+    let text =
+        format!("upstream.proxy = 'http://me:s3cr3t@proxy'\n{store}{ACCOUNT}placeholder_key = 's3cr3t-of-16-bytes'");
     let loaded = from_text(&text, &[]).unwrap();
     assert!(!format!("{loaded:?} {loaded:#?}").contains("s3cr3t"));
 }
@@ -324,7 +356,8 @@ fn no_problem_repeats_a_value_that_may_be_a_secret() {
         "secret = { env = 's3cr3t' }",
     ]
     .map(|line| format!("[[account]]\n{line}\n"));
-    for text in scalars.chain(compounds).chain(accounts).chain(broken) {
+    let hidden = HIDDEN.iter().map(|(section, key)| format!("[{section}]\n{key} = 's3cr3t hidden'"));
+    for text in scalars.chain(hidden).chain(compounds).chain(accounts).chain(broken) {
         let problems = from_text(&text, &[]).unwrap_err();
         assert!(!format!("{problems} {problems:?}").contains("s3cr3t"), "{text}\n{problems}");
     }

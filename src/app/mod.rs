@@ -7,6 +7,7 @@ mod error;
 mod parts;
 mod prepared;
 mod reload;
+mod stores;
 mod tokens;
 mod watch;
 mod worker;
@@ -19,7 +20,8 @@ use arc_swap::ArcSwap;
 use tokio::task::JoinSet;
 
 pub use error::AppError;
-pub(crate) use parts::{configured_addresses, issuer, store};
+pub(crate) use parts::{configured_addresses, issuer};
+pub(crate) use stores::Stores;
 
 use crate::admin::{Admin, Shown};
 use crate::config::{Config, Source};
@@ -54,7 +56,7 @@ impl App {
     /// [`AppError`].
     pub async fn bind(config: Config) -> Result<Self, AppError> {
         let plan = Plan::bind(config.listeners.iter().map(parts::listener))?;
-        let tokens = Tokens::default();
+        let tokens = Tokens::new(Stores::new(&config.store)?);
         let counters = Counters { metrics: Arc::default(), observations: Observations::new(config.server.workers) };
         let prepared = Prepared::new(config, plan, &tokens, &counters, None).await?;
         let in_force = Arc::new(ArcSwap::new(Arc::clone(&prepared.setup)));

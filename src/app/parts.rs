@@ -10,7 +10,7 @@ use crate::egress::{Egress, IssuerHttp, origin};
 use crate::gateway::{AdmitMethod, CallerSettings, Door, PathList, Rate, Rules, Setup, Way};
 use crate::metrics::Level;
 use crate::server::{Address, Connections, Limits, Listener, Timeouts, TlsFiles, UnixAddress};
-use crate::token::{FileStore, HttpIssuer, MemoryStore, Settings, Store};
+use crate::token::{HttpIssuer, Settings};
 use crate::upstream::Deadlines;
 
 pub(super) fn limits(config: &Config) -> Limits {
@@ -117,14 +117,6 @@ pub(crate) fn issuer(config: &Config, account: &config::Account, http: IssuerHtt
 
 pub(super) fn refresher(config: &Config, account: &config::Account) -> Settings {
     Settings { account: account.name.clone(), kind: account.token, margin: config.token.margin }
-}
-
-/// Where an account's token is kept; `wxgate call` looks there too.
-pub(crate) fn store(config: &Config, account: &config::Account) -> Box<dyn Store> {
-    match &config.store {
-        config::Store::Memory => Box::new(MemoryStore),
-        config::Store::File { directory } => Box::new(FileStore::new(directory, &account.appid)),
-    }
 }
 
 /// What rises and falls with the load.

@@ -68,7 +68,7 @@ impl Prepared {
             Some(way) => Arc::clone(way),
             None => Arc::new(new_way(&config, &origin).await?),
         };
-        let change = tokens.plan(&config, &way.egress.issuer_http()?);
+        let change = tokens.plan(&config, &way.egress.issuer_http()?)?;
         let setup = setup(&config, &plan, &change.handles, way, counters, before.as_ref())?;
         Ok(Self { plan, setup: Arc::new(setup), origin, change, config })
     }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use super::error::AppError;
 use super::parts;
+use super::stores::Stores;
 use crate::config::Config;
 use crate::egress::IssuerHttp;
-use crate::token::{HttpIssuer, Listed, Orders, Refresher, Roster, Settings, TokenHandle};
+use crate::token::{HttpIssuer, Listed, Orders, Refresher, Roster, Settings, Store, TokenHandle};
 
 /// All running refreshers, by appid.
-#[derive(Default)]
 pub(super) struct Tokens {
+    stores: Stores,
     kept: HashMap<String, Kept>,
     tasks: JoinSet<()>,
     roster: Arc<Roster>,
@@ -26,7 +28,7 @@ struct Kept {
 /// What is to become of the refreshers; nothing has changed yet.
 #[derive(Default)]
 pub(super) struct Change {
-    stay: Vec<(String, Settings, HttpIssuer)>,
+    stay: Vec<(String, Settings, HttpIssuer, Box<dyn Store>)>,
     begin: Vec<(String, Refresher<HttpIssuer>, Kept)>,
     /// The token of each account, in the order of the configuration.
     pub(super) handles: Vec<TokenHandle>,
@@ -34,24 +36,33 @@ pub(super) struct Change {
 }
 
 impl Tokens {
+    /// None yet. All that come are kept there.
+    pub(super) fn new(stores: Stores) -> Self {
+        Self { stores, kept: HashMap::new(), tasks: JoinSet::new(), roster: Arc::default() }
+    }
+
     /// The accounts whose tokens there are, for those who only look.
     pub(super) fn roster(&self) -> Arc<Roster> {
         Arc::clone(&self.roster)
     }
 
     /// What `config` asks for. Its tokens are fetched over `http`.
-    pub(super) fn plan(&self, config: &Config, http: &IssuerHttp) -> Change {
+    ///
+    /// # Errors
+    /// Those of [`Stores::of`].
+    pub(super) fn plan(&self, config: &Config, http: &IssuerHttp) -> Result<Change, AppError> {
         let mut change = Change::default();
         for account in &config.accounts {
             let settings = parts::refresher(config, account);
             let issuer = parts::issuer(config, account, http.clone());
+            let store = self.stores.of(account)?;
             let handle = match self.kept.get(&account.appid) {
                 Some(kept) => {
-                    change.stay.push((account.appid.clone(), settings, issuer));
+                    change.stay.push((account.appid.clone(), settings, issuer, store));
                     kept.handle.clone()
                 }
                 None => {
-                    let (mut refresher, handle) = Refresher::new(settings, issuer, parts::store(config, account));
+                    let (mut refresher, handle) = Refresher::new(settings, issuer, store);
                     let orders = refresher.orders();
                     change.begin.push((account.appid.clone(), refresher, Kept { orders, handle: handle.clone() }));
                     handle
@@ -60,16 +71,16 @@ impl Tokens {
             change.handles.push(handle);
             change.accounts.push((account.appid.clone(), account.name.clone()));
         }
-        change
+        Ok(change)
     }
 
     /// Puts it into force. Accounts that are not in it end; those that stay keep their tokens.
     pub(super) fn apply(&mut self, change: Change) {
         let Change { stay, begin, handles, accounts } = change;
         self.kept.retain(|kept, _| accounts.iter().any(|(appid, _)| appid == kept));
-        for (appid, settings, issuer) in stay {
+        for (appid, settings, issuer, store) in stay {
             if let Some(kept) = self.kept.get(&appid) {
-                kept.orders.change(settings, issuer);
+                kept.orders.change(settings, issuer, store);
             }
         }
         for (appid, refresher, kept) in begin {

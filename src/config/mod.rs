@@ -44,7 +44,7 @@ pub struct Config {
     pub heal: Heal,
     /// `[token]`: deadlines and margins of every account's token.
     pub token: Token,
-    /// `[store]`: where tokens survive a restart.
+    /// `[store]`: where tokens survive a restart, and who shares them.
     pub store: Store,
     /// `[[account]]`: at least one; names and appids are unique.
     pub accounts: Vec<Account>,
@@ -239,8 +239,8 @@ pub struct Token {
     pub margin: Option<Duration>,
 }
 
-/// Where tokens survive a restart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where tokens survive a restart, and who shares them.
+#[derive(Debug, Clone)]
 pub enum Store {
     /// `kind = "memory"`: nowhere (the default).
     Memory,
@@ -249,6 +249,58 @@ pub enum Store {
         /// `directory`.
         directory: PathBuf,
     },
+    /// `kind = "redis"`: all replicas share one token an account.
+    Redis(Redis),
+}
+
+/// A Redis, and how it is spoken to.
+#[derive(Debug, Clone)]
+pub struct Redis {
+    /// `url`: where it is; with sentinels, only the name in the master's certificate and whether TLS is spoken count.
+    pub address: RedisAddress,
+    /// The user in `url`; `None` for Redis's default user.
+    pub username: Option<String>,
+    /// `password`, else that in `url`.
+    pub password: Option<SecretString>,
+    /// The path of `url`, or `db` in its query: the number of the database; default 0.
+    pub database: u32,
+    /// `sentinels` and `master_name`: who is asked where the master is.
+    pub sentinels: Option<Sentinels>,
+    /// `ca_file`: PEM certificates trusted besides the system's roots; it can be read.
+    pub ca_file: Option<PathBuf>,
+    /// `prefix`: what all keys begin with; default `wxgate:`.
+    pub prefix: String,
+    /// `connect_timeout`: name resolution, TCP, TLS and login together; default 1 s; at most 2 s.
+    pub connect_timeout: Duration,
+    /// `timeout`: one command; default 1 s; at most 2 s.
+    pub timeout: Duration,
+}
+
+/// Where a Redis is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RedisAddress {
+    /// `redis://` or `rediss://`.
+    Tcp {
+        /// A name or an address, as in [`BaseUrl`].
+        host: String,
+        /// The port; default 6379.
+        port: u16,
+        /// Whether TLS is spoken, to sentinels too.
+        tls: bool,
+    },
+    /// `unix:` and a path.
+    Unix(PathBuf),
+}
+
+/// Who knows where the master is.
+#[derive(Debug, Clone)]
+pub struct Sentinels {
+    /// `sentinels`: hosts and ports; at least one.
+    pub addresses: Vec<(String, u16)>,
+    /// `master_name`.
+    pub master_name: String,
+    /// `sentinel_password`.
+    pub password: Option<SecretString>,
 }
 
 /// An appid and its secret.

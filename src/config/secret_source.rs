@@ -18,8 +18,9 @@ pub(super) struct Sourced {
 /// The credential `key`: `{ env = "NAME" }`, `{ file = "path" }` or the text itself. Whatever its
 /// source, it is not empty and has neither white space nor control characters.
 pub(super) fn read(section: &mut Section<'_>, key: &'static str) -> Result<Option<Sourced>, Refused> {
-    let Some(value) = section.take(key) else { return Ok(None) };
-    let literal = value.is_str();
+    let written = section.is_written(key);
+    let Some(value) = section.read(key, Ok)? else { return Ok(None) };
+    let literal = written && value.is_str();
     let text = match value {
         Value::String(text) => Ok(SecretString::from(text)),
         Value::Table(table) => {

@@ -1,14 +1,14 @@
-//! The two URLs of a configuration: where WeChat is, and the proxy on the way there.
+//! The URLs of a configuration: where WeChat is, the proxy on the way there, and Redis.
 //!
 //! No message repeats a URL: it may carry a password.
 
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use toml::Value;
 
 use super::value::text;
-use super::{BaseUrl, Proxy};
+use super::{BaseUrl, Proxy, RedisAddress};
 
 /// `https://api.weixin.qq.com`: a scheme and an authority.
 pub(super) fn base_url(value: Value) -> Result<BaseUrl, String> {
@@ -37,6 +37,44 @@ pub(super) fn proxy(value: Value) -> Result<Proxy, String> {
     let host = only_host(&url).ok_or_else(|| format!("{RIGHT}; it takes no path, query or fragment"))?;
     let port = port(&url, 80)?;
     Ok(Proxy { host, port, credentials: credentials(&url)? })
+}
+
+/// What the URL of a Redis says.
+pub(super) struct RedisUrl {
+    pub(super) address: RedisAddress,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<SecretString>,
+    pub(super) database: u32,
+}
+
+/// `redis://[user:password@]host[:port][/database]`, the same with `rediss://`, or `unix:/path[?db=database]`.
+pub(super) fn redis(text: &SecretString) -> Result<RedisUrl, String> {
+    const RIGHT: &str = "must be \"redis://host:port\", \"rediss://host:port\" for TLS, or \"unix:/path\"";
+    let url = Url::parse(text.expose_secret()).map_err(|_| RIGHT)?;
+    let (address, database) = match url.scheme() {
+        "redis" | "rediss" => {
+            let host = url.host_str().filter(|host| !host.is_empty() && url.query().is_none());
+            let host = host.ok_or(RIGHT)?.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+            let tls = url.scheme() == "rediss";
+            (RedisAddress::Tcp { host, port: port(&url, 6379)?, tls }, url.path().trim_start_matches('/'))
+        }
+        "unix" if url.path().starts_with('/') && url.host_str().is_none() => {
+            let database = url.query().map_or(Some(""), |query| query.strip_prefix("db=")).ok_or(RIGHT)?;
+            let path = percent_decode_str(url.path()).decode_utf8().map_err(|_| RIGHT)?;
+            (RedisAddress::Unix(path.into_owned().into()), database)
+        }
+        _ => return Err(RIGHT.to_owned()),
+    };
+    let database = if database.is_empty() { Ok(0) } else { database.parse() };
+    let decode = |text: &str| percent_decode_str(text).decode_utf8().ok().map(|text| text.into_owned());
+    let not_utf_8 = || "user and password must be UTF-8".to_owned();
+    let password = url.password().map(|password| decode(password).ok_or_else(not_utf_8)).transpose()?;
+    Ok(RedisUrl {
+        address,
+        username: Some(decode(url.username()).ok_or_else(not_utf_8)?).filter(|name| !name.is_empty()),
+        password: password.map(SecretString::from),
+        database: database.map_err(|_| format!("{RIGHT}; a number of the database may follow, and nothing else"))?,
+    })
 }
 
 /// The host without brackets, where nothing follows the authority.
@@ -70,9 +108,46 @@ fn credentials(url: &Url) -> Result<Option<SecretString>, String> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
+
+    #[test]
+    fn a_redis_is_named_with_user_password_and_database() {
+        let tcp = |host: &str, port, tls| RedisAddress::Tcp { host: host.to_owned(), port, tls };
+        for (text, address, username, password, database) in [
+            ("redis://cache", tcp("cache", 6379, false), None, None, 0),
+            ("redis://Cache:7000/3", tcp("cache", 7000, false), None, None, 3),
+            ("rediss://[::1]/", tcp("::1", 6379, true), None, None, 0),
+            ("redis://:p%40ss@cache", tcp("cache", 6379, false), None, Some("p@ss"), 0),
+            ("redis://me:pass@cache/1", tcp("cache", 6379, false), Some("me"), Some("pass"), 1),
+            ("unix:/run/redis.sock", RedisAddress::Unix("/run/redis.sock".into()), None, None, 0),
+            ("unix:///run/a%20b.sock?db=2", RedisAddress::Unix("/run/a b.sock".into()), None, None, 2),
+        ] {
+            let url = redis(&text.into()).unwrap();
+            assert_eq!((url.address, url.username.as_deref(), url.database), (address, username, database), "{text}");
+            assert_eq!(url.password.as_ref().map(ExposeSecret::expose_secret), password, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_redis_is_refused_and_not_repeated() {
+        for text in [
+            "",
+            "hidden:6379",
+            "http://hidden",
+            "redis:///hidden",
+            "redis://hidden:0",
+            "redis://cache/hidden",
+            "redis://cache/1/2",
+            "redis://cache?hidden=1",
+            "redis://me:hidden%ff@cache",
+            "unix:hidden",
+            "unix:/run/redis.sock?hidden=1",
+            "unix:/run/redis.sock?db=hidden",
+        ] {
+            let message = redis(&text.into()).err().unwrap_or_else(|| panic!("{text}"));
+            assert!(!message.contains("hidden"), "{text}: {message}");
+        }
+    }
 
     #[test]
     fn a_base_url_is_a_scheme_and_an_authority() {

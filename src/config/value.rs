@@ -165,6 +165,18 @@ pub(super) fn address(value: Value) -> Result<SocketAddr, String> {
         .map_err(|_| "must be an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"".to_owned())
 }
 
+/// A host's name or address, and a port.
+pub(super) fn host_and_port(value: Value) -> Result<(String, u16), String> {
+    let text = text(value)?.to_ascii_lowercase();
+    let parsed = text.rsplit_once(':').and_then(|(host, port)| {
+        let host = host.strip_prefix('[').map_or(Some(host), |host| host.strip_suffix(']'))?;
+        let plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte));
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        (plain && !host.is_empty()).then(|| (host.to_owned(), port))
+    });
+    parsed.ok_or_else(|| "must be a host and a port, such as \"10.0.0.1:26379\"".to_owned())
+}
+
 /// The permissions of a file in octal, `"0660"`.
 pub(super) fn mode(value: Value) -> Result<u32, String> {
     let mode = text(value)?;

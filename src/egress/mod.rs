@@ -81,7 +81,11 @@ impl Egress {
     /// [`EgressError`]; a name that does not resolve is none of them, since it may later.
     pub async fn prepare(config: &Upstream, own: Vec<SocketAddr>) -> Result<Self, EgressError> {
         let own = Arc::new(OwnListeners::new(own));
-        let tls = if config.base_url.tls { tls::with_roots(config.ca_file.as_deref())? } else { tls::without_roots() };
+        let tls = if config.base_url.tls {
+            with_roots(config.ca_file.as_deref(), "upstream.ca_file")?
+        } else {
+            tls::without_roots()
+        };
         let proxy = config.proxy.as_ref().map(ForwardProxy::new).transpose()?;
         let egress = Self { upstream: config.base_url.clone(), tls: Arc::new(tls), proxy, own };
         let (host, port) = match &config.proxy {

@@ -13,38 +13,48 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 pub enum TlsError {
     /// Neither the system nor `ca_file` has a root certificate.
     #[error(
-        "no root certificates: this system has none, and upstream.ca_file is not set. Install the distribution's \
-         ca-certificates package, or name a PEM file in upstream.ca_file"
+        "no root certificates: this system has none, and {key} is not set. Install the distribution's \
+         ca-certificates package, or name a PEM file in {key}"
     )]
-    NoRoots,
+    NoRoots {
+        /// The key that names the file.
+        key: &'static str,
+    },
     /// `ca_file` cannot be read.
-    #[error("upstream.ca_file: {path}: {cause}")]
+    #[error("{key}: {path}: {cause}")]
     Unreadable {
+        /// The key that names the file.
+        key: &'static str,
         /// The file.
         path: PathBuf,
         /// What is wrong.
         cause: String,
     },
     /// `ca_file` holds no certificate.
-    #[error("upstream.ca_file: {0}: no usable certificate in it (PEM is expected)")]
-    NoCertificate(PathBuf),
+    #[error("{key}: {path}: no usable certificate in it (PEM is expected)")]
+    NoCertificate {
+        /// The key that names the file.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
 }
 
-/// Trust in the system's roots and those of `ca_file`.
+/// Trust in the system's roots and those of `ca_file`, which `key` names.
 ///
 /// # Errors
 /// [`TlsError`].
-pub(crate) fn with_roots(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
+pub(crate) fn with_roots(ca_file: Option<&Path>, key: &'static str) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     // Single unreadable files among the system's are no reason to stop; an empty result is.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca_file {
-        let (added, _) = roots.add_parsable_certificates(read_certificates(path)?);
+        let (added, _) = roots.add_parsable_certificates(read_certificates(path, key)?);
         if added == 0 {
-            return Err(TlsError::NoCertificate(path.to_owned()));
+            return Err(TlsError::NoCertificate { key, path: path.to_owned() });
         }
     }
-    if roots.is_empty() { Err(TlsError::NoRoots) } else { Ok(client_config(roots)) }
+    if roots.is_empty() { Err(TlsError::NoRoots { key }) } else { Ok(client_config(roots)) }
 }
 
 /// Trust in nothing, for an upstream that is spoken to in the clear.
@@ -62,8 +72,8 @@ fn client_config(roots: RootCertStore) -> ClientConfig {
     config
 }
 
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let unreadable = |cause: String| TlsError::Unreadable { path: path.to_owned(), cause };
+fn read_certificates(path: &Path, key: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unreadable = |cause: String| TlsError::Unreadable { key, path: path.to_owned(), cause };
     let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unreadable(plain(error)))?;
     certificates.collect::<Result<_, _>>().map_err(|error| unreadable(plain(error)))
 }
@@ -81,11 +91,11 @@ mod tests {
 
     #[test]
     fn a_ca_file_that_cannot_serve_is_named_with_what_is_wrong() {
-        let missing = with_roots(Some(Path::new("/nonexistent/ca.pem"))).unwrap_err();
+        let missing = with_roots(Some(Path::new("/nonexistent/ca.pem")), "upstream.ca_file").unwrap_err();
         assert!(missing.to_string().starts_with("upstream.ca_file: /nonexistent/ca.pem: "), "{missing}");
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "no certificate here").unwrap();
-        assert!(matches!(with_roots(Some(file.path())), Err(TlsError::NoCertificate(_))));
+        assert!(matches!(with_roots(Some(file.path()), "store.ca_file"), Err(TlsError::NoCertificate { .. })));
     }
 
     #[test]

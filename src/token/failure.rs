@@ -50,6 +50,14 @@ impl Failure {
         }
     }
 
+    /// Another replica's fetch failed so.
+    pub(super) fn told(errcode: Option<i64>, what: String) -> Self {
+        match errcode {
+            Some(code) => Self { errcode, fault: wechat::token_fault(code), what, advice: wechat::advice(code) },
+            None => Self { what, ..Self::unreachable("") },
+        }
+    }
+
     /// Another replica has been fetching for longer than requests wait.
     pub(super) fn elsewhere() -> Self {
         Self {

@@ -42,7 +42,9 @@ pub use schedule::lifetime;
 pub use settings::Settings;
 pub use slot::{EARLY_DEATHS, Slot, Snapshot, Token, Unavailable};
 pub use spent::Spent;
-pub use store::{Answer, Claim, FileStore, LEASE, MemoryStore, Published, Store, StoreError, Stored};
+pub use store::{
+    Answer, Claim, FileStore, LEASE, MemoryStore, Published, RedisServer, RedisStore, Store, StoreError, Stored,
+};
 
 /// What a request may do with an account's token: read it, wait for it, and say how WeChat took it.
 #[derive(Debug, Clone)]

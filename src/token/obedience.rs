@@ -16,9 +16,10 @@ impl<I: Issuer> Refresher<I> {
 
     pub(super) fn obey(&mut self, order: Order<I>) {
         match order {
-            Order::Change(settings, issuer) => {
+            Order::Change(settings, issuer, store) => {
                 self.settings = settings;
                 self.issuer = issuer;
+                self.store = store;
                 if self.snapshot.failure.is_some() {
                     self.next = Instant::now();
                 } else if let Some(token) = self.snapshot.token.clone() {

@@ -3,6 +3,7 @@
 use tokio::sync::mpsc;
 
 use super::settings::Settings;
+use super::store::Store;
 
 /// Directs a running refresher. Dropping it ends the refresher, whatever handles there are.
 #[derive(Debug)]
@@ -14,15 +15,15 @@ pub(super) struct Inbox<I>(Option<mpsc::UnboundedReceiver<Order<I>>>);
 
 #[derive(Debug)]
 pub(super) enum Order<I> {
-    Change(Settings, I),
+    Change(Settings, I, Box<dyn Store>),
     Rest,
 }
 
 impl<I> Orders<I> {
     /// From now on the account is kept so, and its tokens are fetched there; the token in use stays. After a failure it is
     /// tried at once: the change may be the cure.
-    pub fn change(&self, settings: Settings, issuer: I) {
-        self.send(Order::Change(settings, issuer));
+    pub fn change(&self, settings: Settings, issuer: I, store: Box<dyn Store>) {
+        self.send(Order::Change(settings, issuer, store));
     }
 
     /// No more fetches ahead of time: the process is about to end, and the next one will see to it. Requests in flight

@@ -28,6 +28,7 @@ mod loops;
 mod metrics;
 mod process;
 mod readiness;
+mod redis;
 mod reloading;
 mod resources;
 mod rewriting;

@@ -7,7 +7,7 @@ use reqwest::Url;
 
 use super::target::Target;
 use super::{Trouble, Way};
-use crate::app;
+use crate::app::{self, Stores};
 use crate::config::{Account, Config};
 use crate::egress::{Egress, IssuerHttp, origin};
 use crate::gateway::rewrite;
@@ -90,7 +90,9 @@ fn select<'c>(config: &'c Config, name: Option<&str>, query: &str) -> Result<&'c
 /// The stored token, or the one that the stable endpoint's normal mode gives to everybody. The store is not written: it is
 /// its gateway's.
 async fn token(config: &Config, account: &Account, http: IssuerHttp) -> Result<(SecretString, &'static str), Trouble> {
-    let stored = app::store(config, account).read().await.map_err(|error| Trouble::Failed(error.to_string()))?;
+    let store = Stores::new(&config.store).and_then(|stores| stores.of(account));
+    let store = store.map_err(|error| Trouble::Failed(error.to_string()))?;
+    let stored = store.read().await.map_err(|error| Trouble::Failed(error.to_string()))?;
     if let Some(stored) = stored.filter(|stored| stored.left > LEAST_LIFE) {
         return Ok((stored.token, "out of the store"));
     }

@@ -115,7 +115,8 @@ pub(super) fn way(
         Gateway::Unix(path) => ("http://localhost", format!("through unix:{}", path.display())),
     };
     let tls = match origin.starts_with("https:") {
-        true => egress::with_roots(through.ca_file.as_deref()).map_err(|error| Trouble::Failed(error.to_string()))?,
+        true => egress::with_roots(through.ca_file.as_deref(), "upstream.ca_file")
+            .map_err(|error| Trouble::Failed(error.to_string()))?,
         false => egress::without_roots(),
     };
     let mut builder = reqwest::Client::builder()

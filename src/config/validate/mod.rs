@@ -3,6 +3,7 @@
 mod account;
 mod caller;
 mod listen;
+mod store;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -19,7 +20,7 @@ use super::environment::Environment;
 use super::problem::Findings;
 use super::section::Section;
 use super::value::{address, choice, count, duration, errcode, host_name, path, size};
-use super::{AccessLines, Admin, Body, Config, Heal, Log, LogFormat, LogLevel, Server, Store, Token, disk};
+use super::{AccessLines, Admin, Body, Config, Heal, Log, LogFormat, LogLevel, Server, Token, disk};
 
 /// The configuration, which may be trusted if no problem was found.
 pub(super) fn validate(table: Table, environment: &Environment) -> (Config, Findings) {
@@ -33,7 +34,7 @@ pub(super) fn validate(table: Table, environment: &Environment) -> (Config, Find
         upstream: root.section("upstream", upstream::upstream),
         heal: root.section("heal", heal),
         token: root.section("token", token),
-        store: root.section("store", store),
+        store: root.section("store", store::store),
         accounts: account::accounts(&mut root),
         callers: caller::callers(&mut root),
         log: root.section("log", log),
@@ -107,22 +108,6 @@ fn token(section: &mut Section<'_>) -> Token {
         wait_timeout: section.read_or("wait_timeout", Duration::from_secs(8), duration),
         margin: section.read("margin", duration).ok().flatten(),
     }
-}
-
-fn store(section: &mut Section<'_>) -> Store {
-    let in_file = section.read("kind", choice(&[("memory", false), ("file", true)]));
-    let (Ok(in_file), Ok(directory)) = (in_file, section.read("directory", path)) else { return Store::Memory };
-    let flaw = match (in_file, directory) {
-        (Some(true), Some(directory)) => match disk::check_writable(&directory) {
-            Ok(()) => return Store::File { directory },
-            Err(message) => ("directory", message),
-        },
-        (Some(true), None) => ("directory", "is missing: kind = \"file\" needs one".to_owned()),
-        (None, Some(_)) => ("kind", "is missing: a directory is for kind = \"file\"".to_owned()),
-        _ => return Store::Memory,
-    };
-    section.problem(flaw.0, flaw.1);
-    Store::Memory
 }
 
 fn log(section: &mut Section<'_>) -> Log {

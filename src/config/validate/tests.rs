@@ -1,5 +1,7 @@
 //! The rules, each seen through the problems that break it.
 
+use secrecy::ExposeSecret;
+
 use crate::config::{Environment, Loaded, Store, parse};
 
 const ACCOUNT: &str = "[[account]]\nname = 'main'\nappid = 'wx1'\nsecret = 's1'\n";
@@ -220,5 +222,42 @@ fn directories_exist_and_take_files() {
 
     let directory = tempfile::tempdir().unwrap();
     let store = format!("[store]\nkind = 'file'\ndirectory = '{}'\n{ACCOUNT}", directory.path().display());
-    assert_eq!(load(&store).unwrap().config.store, Store::File { directory: directory.path().to_owned() });
+    let in_file = load(&store).unwrap().config.store;
+    assert!(matches!(in_file, Store::File { directory: read } if read == directory.path()));
+}
+
+#[test]
+fn a_redis_has_a_url_and_sentinels_a_master() {
+    let redis = |keys: &str| format!("[store]\nkind = 'redis'\n{keys}");
+    assert_problem(&redis(""), "store.url: is missing");
+    assert_problem("store.url = 'redis://cache'", "store.kind: is missing");
+    assert_problem(&redis("url = 'cache:6379'"), "store.url: must be \"redis://host:port\"");
+    assert_problem(&redis("url = 'redis://cache'\nsentinels = ['one:1']"), "store.master_name: is missing");
+    assert_problem(&redis("url = 'redis://cache'\nmaster_name = 'm'"), "store.sentinels: is missing");
+    for wrong in ["'one'", "'one:0'", "'one:two'", "'[::1:2'", "':1'"] {
+        let keys = format!("url = 'redis://cache'\nmaster_name = 'm'\nsentinels = [{wrong}]");
+        assert!(problems(&redis(&keys)).contains("store.sentinels[0]: must be a host and a port"), "{wrong}");
+    }
+    let through_socket = "url = 'unix:/run/redis.sock'\nmaster_name = 'm'\nsentinels = ['one:1']";
+    assert_problem(&redis(through_socket), "store.url: must be \"redis://\" or \"rediss://\" where sentinels");
+    assert_problem(&redis("url = 'redis://cache'\ntimeout = '3s'"), "store.timeout: must be at most \"2s\"");
+    assert_problem(&redis("url = 'rediss://cache'\nca_file = '/nowhere'"), "store.ca_file: must be a file that can");
+}
+
+#[test]
+fn the_password_key_wins_over_the_url_and_both_may_come_from_the_environment() {
+    let redis = |keys: &str, variables: &[(&str, &str)]| {
+        let text = format!("[store]\nkind = 'redis'\n{keys}\n{ACCOUNT}");
+        match parse(&text, &Environment::from_iter(variables.iter().copied())).unwrap().config.store {
+            Store::Redis(redis) => redis,
+            other => panic!("{other:?}"),
+        }
+    };
+    let password = |redis: crate::config::Redis| redis.password.map(|password| password.expose_secret().to_owned());
+    let in_url = "url = 'redis://me:one@cache'";
+    assert_eq!(password(redis(in_url, &[])).as_deref(), Some("one"));
+    assert_eq!(password(redis(&format!("{in_url}\npassword = 'two'"), &[])).as_deref(), Some("two"));
+    assert_eq!(password(redis(in_url, &[("WXGATE_STORE_PASSWORD", "three")])).as_deref(), Some("three"));
+    let elsewhere = redis("url = { env = 'URL' }\npassword = { env = 'P' }", &[("URL", "redis://x"), ("P", "four")]);
+    assert_eq!(password(elsewhere).as_deref(), Some("four"));
 }

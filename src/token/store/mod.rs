@@ -7,6 +7,7 @@
 
 mod file;
 mod memory;
+mod redis;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::secret::SecretString;
 
 pub use file::FileStore;
 pub use memory::MemoryStore;
+pub use redis::{RedisServer, RedisStore};
 
 /// How long a claim lasts without [`Store::renew`]. Whoever needs a token while its holder has died waits for this long,
 /// so it is well below the 8 s that a request waits.
@@ -111,6 +113,14 @@ pub enum StoreError {
         path: PathBuf,
         /// What the file system said.
         cause: std::io::Error,
+    },
+    /// It cannot be reached, or does not do what it is asked for.
+    #[error("{place}{cause}")]
+    Unreachable {
+        /// Where it is.
+        place: String,
+        /// What is wrong.
+        cause: String,
     },
     /// What is there is not one of ours, or is damaged.
     #[error("{place}: not a stored token")]
