@@ -5,6 +5,7 @@
 //! and, when WeChat refused the token, waits for a newer one and sends it once more. [`app`] builds all of it from
 //! [`config`]. The drawing is in `docs/architecture.md`.
 
+pub mod address;
 pub mod admin;
 pub mod app;
 pub mod browser;

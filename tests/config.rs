@@ -15,7 +15,7 @@ const CREDENTIALS: [(&str, &str); 2] = [("WXGATE_APPID", "wx1234"), ("WXGATE_SEC
 const ACCOUNT: &str = "[[account]]\nname = 'main'\nappid = 'wx1234'\nsecret = 's3cr3t-value'\n";
 
 /// Two values for every scalar key outside lists.
-const SCALARS: [(&str, &str, [&str; 2]); 43] = [
+const SCALARS: [(&str, &str, [&str; 2]); 45] = [
     ("listen", "address", ["127.0.0.1:9999", "127.0.0.1:9998"]),
     ("listen", "mode", ["0600", "0666"]),
     ("listen", "owner", ["root", ":0"]),
@@ -31,6 +31,8 @@ const SCALARS: [(&str, &str, [&str; 2]); 43] = [
     ("server", "send_timeout", ["7s", "8s"]),
     ("server", "drain_timeout", ["7s", "8s"]),
     ("admin", "address", ["off", "127.0.0.1:9999"]),
+    ("admin", "mode", ["0600", "0666"]),
+    ("admin", "owner", ["root", ":0"]),
     ("body", "memory", ["7KiB", "8KiB"]),
     ("body", "memory_total", ["7KiB", "8KiB"]),
     ("body", "limit", ["7KiB", "8KiB"]),
@@ -61,11 +63,12 @@ const SCALARS: [(&str, &str, [&str; 2]); 43] = [
     ("log", "access", ["all", "off"]),
 ];
 /// Lists and tables, which have no variable.
-const COMPOUND: [(&str, &str); 6] = [
+const COMPOUND: [(&str, &str); 7] = [
     ("listen", "admit"),
     ("listen", "hosts"),
     ("listen", "tls"),
     ("admin", "hosts"),
+    ("admin", "token"),
     ("heal", "errcodes"),
     ("store", "sentinels"),
 ];
@@ -148,17 +151,22 @@ fn the_settings_without_a_default_in_the_example_work_too() {
         .replace("private-key.pem", secret.to_str().unwrap())
         .replace("wxgate:www-data", "root:0")
         .replace("redis-ca.pem", secret.to_str().unwrap())
+        .replace("wxgate:operators", "root:0")
+        .replace("address = \"127.0.0.1:8081\"", "address = \"unix:/run/wxgate-admin.sock\"")
         .replace("/var/lib/wxgate", directory.path().to_str().unwrap());
     let variables = [
         CREDENTIALS[0],
         CREDENTIALS[1],
         ("WXGATE_KEY", "sixteen-bytes-xx"),
+        ("ADMIN_TOKEN", "sixteen-bytes-yy"),
         ("REDIS_PASSWORD", "p"),
         ("SENTINEL_PASSWORD", "p"),
     ];
     let config = config(&text, &variables);
     assert_eq!((config.accounts.len(), config.listeners.len(), config.callers.len()), (2, 4, 1));
-    assert!(config.accounts[0].placeholder_key.is_some() && config.upstream.proxy.is_some());
+    assert!(
+        config.accounts[0].placeholder_key.is_some() && config.admin.token.is_some() && config.upstream.proxy.is_some()
+    );
 }
 
 #[test]
@@ -192,7 +200,7 @@ fn every_scalar_key_has_a_variable_that_wins_over_the_file() {
             ("store", "url") => "kind = 'redis'",
             ("store", "master_name") => "kind = 'redis'\nurl = 'redis://cache'\nsentinels = ['one:26379']",
             ("store", _) => "kind = 'redis'\nurl = 'rediss://cache'",
-            ("listen", "mode" | "owner") => "address = 'unix:/run/wxgate.sock'",
+            ("listen" | "admin", "mode" | "owner") => "address = 'unix:/run/wxgate.sock'",
             _ => "",
         };
         let shop = "[[account]]\nname = 'shop'\nappid = 'wx2'\nsecret = 's2'";

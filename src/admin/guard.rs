@@ -6,13 +6,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{Digest, SHA256, digest};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{HOST, HeaderMap, ORIGIN};
+use axum::http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use axum::http::{HeaderName, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::browser::{canonical, is_from_other_site, is_own_name, without_port};
+use crate::secret::{ExposeSecret, SecretString};
 
 /// Browsers send it for no page of another site, unless this listener allowed that, which it never does.
 const ADMIN_FIELD: HeaderName = HeaderName::from_static("x-wxgate-admin");
@@ -24,6 +27,26 @@ pub(super) struct Rules {
     pub(super) loopback: bool,
     /// Further names for it, in lower case.
     pub(super) hosts: Vec<String>,
+    /// What somebody elsewhere must show to change something; `None` where nobody elsewhere may.
+    pub(super) token: Option<AdminToken>,
+}
+
+/// The digest of the admin token: comparing digests tells nothing of the token, not even its length.
+#[derive(Debug)]
+pub(super) struct AdminToken(Digest);
+
+impl AdminToken {
+    pub(super) fn new(token: &SecretString) -> Self {
+        Self(digest(&SHA256, token.expose_secret().as_bytes()))
+    }
+
+    fn is_shown(&self, headers: &HeaderMap) -> bool {
+        let shown = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
+        shown.is_some_and(|(scheme, token)| {
+            let shown = digest(&SHA256, token.trim().as_bytes());
+            scheme.eq_ignore_ascii_case("bearer") && verify_slices_are_equal(shown.as_ref(), self.0.as_ref()).is_ok()
+        })
+    }
 }
 
 /// Where a request came from: an address, or `None` on a Unix socket.
@@ -103,6 +126,42 @@ impl Rules {
             return Err(Refusal::NotAdmin);
         }
         let is_here = peer.is_none_or(|address| address.to_canonical().is_loopback());
-        if is_here { Ok(()) } else { Err(Refusal::Elsewhere) }
+        let is_known = || self.token.as_ref().is_some_and(|token| token.is_shown(headers));
+        if is_here || is_known() { Ok(()) } else { Err(Refusal::Elsewhere) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn may_change(token: Option<&str>, peer: Option<&str>, fields: &[(&str, &str)]) -> Result<(), Refusal> {
+        let token = token.map(|token| AdminToken::new(&token.into()));
+        let rules = Rules { loopback: false, hosts: Vec::new(), token };
+        let fields = fields.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()));
+        rules.may_change(&fields.collect(), Peer(peer.map(|address| address.parse().unwrap())))
+    }
+
+    #[test]
+    fn this_machine_may_change_something_and_others_with_the_token_alone() {
+        let (admin, token) = (("x-wxgate-admin", "1"), ("authorization", "Bearer 0123456789abcdef"));
+        let known = Some("0123456789abcdef");
+        for here in [None, Some("127.0.0.1"), Some("::1"), Some("::ffff:127.0.0.1")] {
+            assert_eq!(may_change(None, here, &[admin]), Ok(()));
+            assert_eq!(may_change(known, here, &[token]), Err(Refusal::NotAdmin));
+        }
+        let elsewhere = Some("10.0.0.7");
+        assert_eq!(may_change(known, elsewhere, &[admin, token]), Ok(()));
+        assert_eq!(may_change(known, elsewhere, &[admin, ("authorization", "bearer 0123456789abcdef")]), Ok(()));
+        for fields in [
+            &[admin][..],
+            &[admin, ("authorization", "Bearer 0123456789abcdeF")],
+            &[admin, ("authorization", "Bearer ")],
+            &[admin, ("authorization", "Basic 0123456789abcdef")],
+            &[admin, ("authorization", "0123456789abcdef")],
+        ] {
+            assert_eq!(may_change(known, elsewhere, fields), Err(Refusal::Elsewhere), "{fields:?}");
+        }
+        assert_eq!(may_change(None, elsewhere, &[admin, token]), Err(Refusal::Elsewhere), "there is none to know");
     }
 }

@@ -5,6 +5,7 @@ mod guard;
 mod health;
 mod levels;
 mod refresh;
+mod reload;
 mod requests;
 mod status;
 mod tokens;
@@ -14,7 +15,6 @@ mod units;
 mod view;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use axum::Router;
@@ -26,8 +26,11 @@ use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::serve::IncomingStream;
+use tokio::net::{TcpListener, UnixListener};
 
-use guard::{Peer, Rules};
+use crate::address::{Address, ListeningSocket};
+use crate::secret::SecretString;
+use guard::{AdminToken, Peer, Rules};
 pub use view::Shown;
 use view::View;
 
@@ -35,44 +38,58 @@ use view::View;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {cause}")]
 pub struct AdminError {
-    address: SocketAddr,
+    address: Address,
     cause: io::Error,
+}
+
+/// Where the operator comes in, and who may change something.
+#[derive(Debug)]
+pub struct Entrance {
+    /// Where.
+    pub address: Address,
+    /// Further names for it on loopback, in lower case.
+    pub hosts: Vec<String>,
+    /// What shows that somebody beyond this machine may change something.
+    pub token: Option<SecretString>,
 }
 
 /// A bound admin listener.
 pub struct Admin {
-    socket: TcpListener,
-    address: SocketAddr,
+    socket: ListeningSocket,
+    address: Address,
     view: Arc<View>,
     rules: Arc<Rules>,
 }
 
 impl Admin {
-    /// Listens on `address`, to show what there is.
+    /// Listens at `entrance`, to show what there is.
     ///
     /// # Errors
     /// [`AdminError`].
-    pub fn bind(address: SocketAddr, hosts: Vec<String>, shown: Shown) -> Result<Self, AdminError> {
-        let bind = || {
-            let socket = TcpListener::bind(address)?;
-            socket.set_nonblocking(true)?;
-            let address = socket.local_addr()?;
-            Ok((socket, address))
-        };
-        let (socket, address) = bind().map_err(|cause| AdminError { address, cause })?;
-        let rules = Arc::new(Rules { loopback: address.ip().to_canonical().is_loopback(), hosts });
+    pub fn bind(entrance: Entrance, shown: Shown) -> Result<Self, AdminError> {
+        let Entrance { address, hosts, token } = entrance;
+        let bound = ListeningSocket::bind(&address).and_then(|socket| Ok((socket.address(&address)?, socket)));
+        let (address, socket) = bound.map_err(|cause| AdminError { address, cause })?;
+        let loopback = matches!(&address, Address::Tcp(address) if address.ip().to_canonical().is_loopback());
+        let rules = Arc::new(Rules { loopback, hosts, token: token.as_ref().map(AdminToken::new) });
         Ok(Self { socket, address, view: Arc::new(View::new(shown)), rules })
     }
 
     /// The address with its real port.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Serves until it is dropped.
     pub async fn serve(self) {
         let routes = routes(Arc::clone(&self.view), self.rules).into_make_service_with_connect_info::<Peer>();
-        let served = async { axum::serve(tokio::net::TcpListener::from_std(self.socket)?, routes).await };
+        let served = async {
+            match self.socket {
+                ListeningSocket::Tcp(socket) => axum::serve(TcpListener::from_std(socket)?, routes).await,
+                // The file goes when nobody listens any more.
+                ListeningSocket::Unix(socket, _file) => axum::serve(UnixListener::from_std(socket)?, routes).await,
+            }
+        };
         let outcome = tokio::select! {
             outcome = served => outcome,
             () = self.view.sample() => Ok(()),
@@ -86,6 +103,7 @@ impl Admin {
 fn routes(view: Arc<View>, rules: Arc<Rules>) -> Router {
     let changing = Router::new()
         .route("/accounts/{name}/refresh", post(refresh::refresh))
+        .route("/reload", post(reload::reload))
         .route_layer(from_fn_with_state(Arc::clone(&rules), guard::change));
     Router::new()
         .route("/livez", get("ok\n"))
@@ -104,8 +122,14 @@ async fn metrics(State(view): State<Arc<View>>) -> Result<impl IntoResponse, Sta
     Ok(([(CONTENT_TYPE, OPENMETRICS)], text))
 }
 
-impl Connected<IncomingStream<'_, tokio::net::TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, tokio::net::TcpListener>) -> Self {
+impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
         Self(Some(stream.remote_addr().ip()))
+    }
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(_: IncomingStream<'_, UnixListener>) -> Self {
+        Self(None)
     }
 }

@@ -12,6 +12,7 @@ use super::requests::Requests;
 use super::tokens::Tokens;
 use crate::metrics::{Level, Metrics, PREFIX, encode};
 use crate::observe::{History, Observations, RESOLUTION};
+use crate::reload::Reloader;
 use crate::token::{Listed, Roster};
 
 /// What there is to be shown.
@@ -28,6 +29,8 @@ pub struct Shown {
     pub kinds: Vec<&'static str>,
     /// What rises and falls.
     pub levels: Vec<Level>,
+    /// Has the configuration read again.
+    pub reloader: Reloader,
 }
 
 /// The same, as the listener's routes see it.
@@ -37,6 +40,7 @@ pub(super) struct View {
     pub(super) metrics: Arc<Metrics>,
     pub(super) observations: Arc<Observations>,
     pub(super) levels: Arc<[Level]>,
+    pub(super) reloader: Reloader,
     pub(super) started_at: SystemTime,
     pub(super) started: Instant,
     /// What is looked up at each scrape.
@@ -46,7 +50,7 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn new(shown: Shown) -> Self {
-        let Shown { accounts, callers, metrics, observations, kinds, levels } = shown;
+        let Shown { accounts, callers, metrics, observations, kinds, levels, reloader } = shown;
         let levels: Arc<[Level]> = levels.into();
         let mut looked_up = Registry::with_prefix(PREFIX);
         looked_up.register_collector(Box::new(Tokens(Arc::clone(&accounts))));
@@ -59,6 +63,7 @@ impl View {
             history: Mutex::new(History::new(Arc::clone(&observations))),
             observations,
             levels,
+            reloader,
             started_at: SystemTime::now(),
             started: Instant::now(),
             looked_up,

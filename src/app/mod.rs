@@ -62,20 +62,11 @@ impl App {
         let in_force = Arc::new(ArcSwap::new(Arc::clone(&prepared.setup)));
         counters.observations.log_lines(prepared.config.log.access);
         let connections = Connections::default();
-        let shown = shown(&tokens, &counters, &in_force, &connections);
-        let asked = &prepared.config.admin;
-        let admin = asked.address.map(|address| Admin::bind(address, asked.hosts.clone(), shown)).transpose()?;
-        Ok(Self {
-            prepared,
-            tokens,
-            counters,
-            in_force,
-            connections,
-            admin,
-            reloads: reloads(),
-            follows: None,
-            access: None,
-        })
+        let reloads = reloads();
+        let shown = shown(&tokens, &counters, &in_force, &connections, reloads.0.clone());
+        let entrance = parts::entrance(&prepared.config.admin);
+        let admin = entrance.map(|entrance| Admin::bind(entrance, shown)).transpose()?;
+        Ok(Self { prepared, tokens, counters, in_force, connections, admin, reloads, follows: None, access: None })
     }
 
     /// Reloads are read from `source`, and the log follows them where there is one.
@@ -110,7 +101,7 @@ impl App {
     }
 
     /// The admin address, with its real port.
-    pub fn admin_address(&self) -> Option<SocketAddr> {
+    pub fn admin_address(&self) -> Option<&Address> {
         self.admin.as_ref().map(Admin::address)
     }
 
@@ -157,7 +148,13 @@ impl App {
 }
 
 /// What the operator may look at.
-fn shown(tokens: &Tokens, counters: &Counters, in_force: &Arc<ArcSwap<Setup>>, connections: &Connections) -> Shown {
+fn shown(
+    tokens: &Tokens,
+    counters: &Counters,
+    in_force: &Arc<ArcSwap<Setup>>,
+    connections: &Connections,
+    reloader: Reloader,
+) -> Shown {
     let callers = Arc::clone(in_force);
     Shown {
         accounts: tokens.roster(),
@@ -166,5 +163,6 @@ fn shown(tokens: &Tokens, counters: &Counters, in_force: &Arc<ArcSwap<Setup>>, c
         observations: Arc::clone(&counters.observations),
         kinds: Kind::ALL.iter().map(|kind| kind.name()).collect(),
         levels: parts::levels(in_force, connections),
+        reloader,
     }
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::address::{Address, UnixAddress};
+use crate::admin::Entrance;
 use crate::config::{self, Admit, Config, ListenAddress};
 use crate::egress::{Egress, IssuerHttp, origin};
 use crate::gateway::{AdmitMethod, CallerSettings, Door, PathList, Rate, Rules, Setup, Way};
 use crate::metrics::Level;
-use crate::server::{Address, Connections, Limits, Listener, Timeouts, TlsFiles, UnixAddress};
+use crate::server::{Connections, Limits, Listener, Timeouts, TlsFiles};
 use crate::token::{HttpIssuer, Settings};
 use crate::upstream::Deadlines;
 
@@ -23,19 +25,28 @@ pub(super) fn limits(config: &Config) -> Limits {
     }
 }
 
-pub(super) fn listener(listener: &config::Listener) -> Listener {
-    let address = match &listener.address {
+/// Where the operator comes in, if anywhere.
+pub(super) fn entrance(admin: &config::Admin) -> Option<Entrance> {
+    let address = address(admin.address.as_ref()?);
+    Some(Entrance { address, hosts: admin.hosts.clone(), token: admin.token.clone() })
+}
+
+fn address(address: &ListenAddress) -> Address {
+    match address {
         ListenAddress::Tcp(address) => Address::Tcp(*address),
         ListenAddress::Unix { path, mode, owner } => {
             Address::Unix(UnixAddress { path: path.clone(), mode: *mode, owner: (owner.user, owner.group) })
         }
-    };
+    }
+}
+
+pub(super) fn listener(listener: &config::Listener) -> Listener {
     let tls = listener.tls.as_ref().map(|tls| TlsFiles {
         certificate: tls.certificate.clone(),
         private_key: tls.private_key.clone(),
         client_ca: tls.client_ca.clone(),
     });
-    Listener { address, tls }
+    Listener { address: address(&listener.address), tls }
 }
 
 /// The TCP addresses that `config` asks for; port 0 is none yet.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use aws_lc_rs::digest::{SHA256, digest};
 
 use super::error::AppError;
 use super::parts;
@@ -12,6 +13,7 @@ use super::watch::Watch;
 use crate::config::{Config, Loaded, Source};
 use crate::gateway::Setup;
 use crate::reload::{Cause, Outcome, Refused, Reloaded, Request, Requests};
+use crate::secret::{ExposeSecret, SecretString};
 use crate::server::Server;
 use crate::stage::{Control, Stage};
 use crate::telemetry::Telemetry;
@@ -168,8 +170,13 @@ impl Follows {
 pub(super) fn fixed(config: &Config) -> Fixed {
     [
         ("server.workers", config.server.workers.to_string()),
-        ("admin", format!("{:?}", config.admin)),
+        ("admin", format!("{:?} {:?}", config.admin, config.admin.token.as_ref().map(fingerprint))),
         ("store", format!("{:?}", config.store)),
         ("log.format", format!("{:?}", config.log.format)),
     ]
+}
+
+/// What tells one secret from another, and nothing else of either.
+fn fingerprint(secret: &SecretString) -> Vec<u8> {
+    digest(&SHA256, secret.expose_secret().as_bytes()).as_ref().to_vec()
 }

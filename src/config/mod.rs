@@ -146,7 +146,9 @@ pub struct Server {
 #[derive(Debug, Clone)]
 pub struct Admin {
     /// `address`; `None` (written `"off"`) for no admin listener; default `127.0.0.1:8081`.
-    pub address: Option<SocketAddr>,
+    pub address: Option<ListenAddress>,
+    /// `token`: what shows that somebody beyond this machine may change something; at least 16 bytes.
+    pub token: Option<SecretString>,
     /// `hosts`: further names that may stand in `Host` where the address is a loopback one, in lower case, without port.
     pub hosts: Vec<String>,
 }

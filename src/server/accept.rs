@@ -10,13 +10,13 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::time::{Instant, sleep};
 
 use super::Limits;
-use super::address::ListeningSocket;
 use super::connection::Accepted;
 use super::open::Connections;
 use super::permits::Permits;
 use super::socket::AcceptedSocket;
 use super::tls::ServerTls;
 use super::worker::Queue;
+use crate::address::ListeningSocket;
 use crate::stage::{Control, Follower, Stage};
 
 /// How long accepting rests when descriptors or memory run out: each try would fail at once.

@@ -5,7 +5,6 @@
 //! callers could all land on one worker.
 
 mod accept;
-mod address;
 mod connection;
 mod handshake;
 mod open;
@@ -27,7 +26,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Incoming};
 use hyper::{Request, Response};
 
-pub use address::{Address, UnixAddress};
+pub use crate::address::{Address, UnixAddress};
 pub use open::Connections;
 pub use plan::{BindError, Listener, Plan};
 pub use running::Server;

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::address::{Address, ListeningSocket};
 use super::tls::{ServerTls, TlsFileError, TlsFiles};
+use crate::address::{Address, ListeningSocket};
 
 /// A listener as it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

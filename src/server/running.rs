@@ -7,13 +7,13 @@ use arc_swap::ArcSwap;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::accept::{Acceptor, Terms, accept};
-use super::address::Address;
 use super::open::Connections;
 use super::permits::Permits;
 use super::plan::{BindError, Listener, Plan, Planned, load};
 use super::tls::ServerTls;
 use super::worker::{Queue, Worker};
 use super::{Handler, Limits};
+use crate::address::Address;
 use crate::stage::{Control, Stage, control};
 
 /// Workers, and the listeners whose connections they serve.

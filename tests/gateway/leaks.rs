@@ -11,7 +11,7 @@ use wxgate::sandbox::{Account, CLASSIC, DEFAULT_APPID, Fault, Gate, HangUp, Kind
 use crate::authority::Authority;
 use crate::support::{Caller, account, nobody};
 use search::Secrets;
-use watched::{Watched, call};
+use watched::{ADMIN_TOKEN, Watched, call};
 
 /// Its form in a query is another than its own.
 const APP_SECRET: &str = "S3cr3t+/=&%~leak";
@@ -38,7 +38,7 @@ async fn wechat() -> Sandbox {
 fn secrets() -> Secrets {
     let mut secrets = Secrets::default();
     let proxy = format!("Aladdin:{PROXY_PASSWORD}");
-    let own = [APP_SECRET, PLACEHOLDER_KEY, PROXY_PASSWORD, VIRTUAL_SECRET, &proxy];
+    let own = [APP_SECRET, PLACEHOLDER_KEY, PROXY_PASSWORD, VIRTUAL_SECRET, ADMIN_TOKEN, &proxy];
     own.into_iter().chain(CALLERS_OWN).for_each(|secret| secrets.add(secret));
     secrets
 }
@@ -73,6 +73,7 @@ async fn nothing_leaks_from_requests_however_they_end() {
             "selectors_disagree token_endpoint_refused too_busy upstream_broke_off upstream_invalid upstream_timeout",
         ]);
         program.expect_lines(&["token fetched", "WeChat refused the token", "TRACE", "WeChat's answer broke off"]);
+        program.expect_lines(&["broke_off", "the operator asks for a token"]);
         program.finish(&secrets).await;
     }
 }

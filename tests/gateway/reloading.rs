@@ -3,6 +3,7 @@
 mod accounts;
 mod listeners;
 mod load;
+mod on_demand;
 mod program;
 mod refused;
 

@@ -202,7 +202,7 @@ async fn pages_of_other_sites_and_rebound_names_may_not_look() {
         (&[("Host", &*local), ("Sec-Fetch-Site", "cross-site")], 403),
         (&[("Host", &*local), ("Sec-Fetch-Site", "same-site")], 403),
     ] {
-        for path in ["/status", "/metrics", "/readyz", "/no-such-path"] {
+        for path in ["/status", "/metrics", "/livez", "/no-such-path"] {
             let expected = if status == 200 && path == "/no-such-path" { 404 } else { status };
             assert_eq!(ask(&gateway, "GET", path, fields).await.status, expected, "{path} {fields:?}");
         }

@@ -8,6 +8,7 @@ use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use wxgate::address::Address;
 use wxgate::app::{App, AppError};
 use wxgate::config::{Config, Environment, parse};
 use wxgate::sandbox::{DEFAULT_APPID, DEFAULT_SECRET, STABLE, Sandbox, Seen, Settings};
@@ -75,7 +76,7 @@ impl Gateway {
 
     /// One that is bound.
     pub fn of(app: App) -> Self {
-        let (addresses, admin, control) = (app.addresses(), app.admin_address(), control());
+        let (addresses, admin, control) = (app.addresses(), admin_of(&app), control());
         let running = tokio::spawn({
             let control = control.clone();
             async move { app.run(&control).await }
@@ -115,6 +116,13 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.control.advance(Stage::Ended);
         self.running.abort();
+    }
+}
+
+fn admin_of(app: &App) -> Option<SocketAddr> {
+    match app.admin_address() {
+        Some(Address::Tcp(address)) => Some(*address),
+        Some(Address::Unix(_)) | None => None,
     }
 }
 

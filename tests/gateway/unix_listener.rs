@@ -199,3 +199,24 @@ async fn a_path_that_cannot_be_had_is_told_at_the_start() {
         assert!(refused.says("cannot listen on").await.contains("unix:"), "{:?}", refused.lines);
     }
 }
+
+#[tokio::test]
+async fn the_operator_may_come_in_by_a_unix_socket_and_whoever_may_connect_may_refresh() {
+    let (wechat, place) = (sandbox().await, Place::new());
+    let admin = format!("[admin]\naddress = 'unix:{}'\nmode = '0600'\n", place.path().display());
+    let gateway = Gateway::with(&wechat, &admin).await;
+    let metadata = std::fs::metadata(place.path()).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    let ask = async |method: &str, target: &str, fields: &[(&str, &str)]| {
+        let mut operator = place.caller().await;
+        operator.request(method, target, fields, b"").await;
+        operator.reply().await.status
+    };
+    gateway.get(INFO).await;
+    assert_eq!(ask("GET", "/status", &[("Host", "any.name")]).await, 200, "no page reaches a Unix socket");
+    assert_eq!(ask("POST", "/accounts/main/refresh", &[("X-Wxgate-Admin", "1")]).await, 200);
+    assert_eq!(ask("POST", "/accounts/main/refresh", &[]).await, 403);
+    gateway.drain();
+    gateway.stopped().await.unwrap();
+    assert!(!place.path().exists(), "the file goes with its listener");
+}

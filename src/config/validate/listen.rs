@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use toml::Value;
 
+use super::address::listen_address;
 use crate::config::disk;
 use crate::config::section::Section;
-use crate::config::value::{address, boolean, choice, host_name, mode, one_of, owner, path, quoted, text};
+use crate::config::value::{boolean, choice, host_name, one_of, path, quoted, text};
 use crate::config::{Account, Admin, Admit, Caller, ListenAddress, ListenTls, Listener, TokenEndpoint};
 
 /// The listeners, each with the path of its section.
@@ -23,7 +24,7 @@ fn listener(section: &mut Section<'_>) -> Listener {
     let endpoints =
         [("placeholder", TokenEndpoint::Placeholder), ("real", TokenEndpoint::Real), ("refuse", TokenEndpoint::Refuse)];
     let listener = Listener {
-        address: listen_address(section),
+        address: listen_address(section, 8080, false).unwrap_or(ListenAddress::Tcp(([127, 0, 0, 1], 0).into())),
         tls: tls(section),
         account: section.read("account", text).ok().flatten(),
         token_endpoint: section.read_or("token_endpoint", TokenEndpoint::Placeholder, choice(&endpoints)),
@@ -60,33 +61,6 @@ const ADMITS: [(&str, Admit); 4] = [
     ("certificate", Admit::Certificate),
     ("network", Admit::Network),
 ];
-
-fn listen_address(section: &mut Section<'_>) -> ListenAddress {
-    // Port 0 clashes with nothing: one wrong address is one problem.
-    let (default, refused) = (([127, 0, 0, 1], 8080).into(), ([127, 0, 0, 1], 0).into());
-    let mode = section.read("mode", mode);
-    let owner = section.read("owner", owner);
-    let written = section.read("address", |value| match value.as_str().and_then(|text| text.strip_prefix("unix:")) {
-        Some("") => Err("must have a path behind \"unix:\", such as \"unix:/run/wxgate.sock\"".to_owned()),
-        Some(path) => Ok(Ok(PathBuf::from(path))),
-        None => address(value).map(Err).map_err(|message| format!("{message}, or \"unix:/run/wxgate.sock\"")),
-    });
-    match written.map(|written| written.unwrap_or(Err(default))).unwrap_or(Err(refused)) {
-        Ok(path) => ListenAddress::Unix {
-            path,
-            mode: mode.ok().flatten().unwrap_or(0o660),
-            owner: owner.ok().flatten().unwrap_or_default(),
-        },
-        Err(address) => {
-            for (key, is_written) in [("mode", matches!(mode, Ok(Some(_)))), ("owner", matches!(owner, Ok(Some(_))))] {
-                if is_written {
-                    section.problem(key, "is for Unix sockets; a TCP address has none");
-                }
-            }
-            ListenAddress::Tcp(address)
-        }
-    }
-}
 
 fn tls(section: &mut Section<'_>) -> Option<ListenTls> {
     let Value::Table(table) = section.take("tls")? else {
@@ -145,7 +119,7 @@ pub(super) fn check_admission(root: &mut Section<'_>, listeners: &[(String, List
 pub(super) fn check_addresses(root: &mut Section<'_>, listeners: &[(String, Listener)], admin: &Admin) {
     let mut taken: Vec<(String, ListenAddress)> = Vec::new();
     let all = listeners.iter().map(|(path, listener)| (path.as_str(), listener.address.clone()));
-    for (path, address) in all.chain(admin.address.map(|address| ("admin", ListenAddress::Tcp(address)))) {
+    for (path, address) in all.chain(admin.address.clone().map(|address| ("admin", address))) {
         let key = format!("{path}.address");
         let taken_by = taken.iter().find(|(_, other)| is_same(other, &address));
         if let Some((first, _)) = taken_by {

@@ -1,6 +1,7 @@
 //! What the operator wrote → what the program may trust: the sections, and what must hold between them.
 
 mod account;
+mod address;
 mod caller;
 mod listen;
 mod store;
@@ -14,12 +15,15 @@ use std::thread;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use secrecy::ExposeSecret;
 use toml::Table;
 
+use self::address::listen_address;
 use super::environment::Environment;
 use super::problem::Findings;
+use super::secret_source;
 use super::section::Section;
-use super::value::{address, choice, count, duration, errcode, host_name, path, size};
+use super::value::{choice, count, duration, errcode, host_name, path, size};
 use super::{AccessLines, Admin, Body, Config, Heal, Log, LogFormat, LogLevel, Server, Token, disk};
 
 /// The configuration, which may be trusted if no problem was found.
@@ -70,12 +74,20 @@ fn server(section: &mut Section<'_>) -> Server {
 }
 
 fn admin(section: &mut Section<'_>) -> Admin {
-    let default = Some(([127, 0, 0, 1], 8081).into());
-    let address = section.read_or("address", default, |value| match value.as_str() {
-        Some("off") => Ok(None),
-        _ => address(value).map(Some).map_err(|message| format!("{message}, or \"off\"")),
-    });
-    Admin { address, hosts: section.items("hosts", host_name).ok().flatten().unwrap_or_default() }
+    /// A token shorter than this can be guessed.
+    const SHORTEST_TOKEN: usize = 16;
+    let token = secret_source::read(section, "token").ok().flatten();
+    if token.as_ref().is_some_and(|token| token.literal) {
+        section.literal_secret("token");
+    }
+    if token.as_ref().is_some_and(|token| token.text.expose_secret().len() < SHORTEST_TOKEN) {
+        section.problem("token", format!("must have at least {SHORTEST_TOKEN} bytes"));
+    }
+    Admin {
+        address: listen_address(section, 8081, true),
+        hosts: section.items("hosts", host_name).ok().flatten().unwrap_or_default(),
+        token: token.map(|token| token.text),
+    }
 }
 
 fn body(section: &mut Section<'_>) -> Body {

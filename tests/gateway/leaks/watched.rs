@@ -8,6 +8,9 @@ use super::search::Secrets;
 use crate::process::{Program, address_in};
 use crate::support::{Caller, config_text, within};
 
+/// Shown to the admin listener alone.
+pub const ADMIN_TOKEN: &str = "adm1n-t0ken-of-the-operator";
+
 /// The program, and what its callers heard.
 pub struct Watched {
     program: Program,
@@ -25,7 +28,8 @@ impl Watched {
     /// `format` is that of the log.
     pub async fn start(format: &str, base_url: &str, keys: &str) -> Self {
         let top = format!(
-            "log = {{ level = 'trace', format = '{format}', access = 'all' }}\nadmin.address = '127.0.0.1:0'\n{keys}"
+            "log = {{ level = 'trace', format = '{format}', access = 'all' }}\nadmin.address = '127.0.0.1:0'\n\
+             admin.token = '{ADMIN_TOKEN}'\n{keys}"
         );
         let mut program = Program::run(&config_text(base_url, &top));
         let admin = program.admin_address().await;
@@ -91,6 +95,11 @@ impl Watched {
         for path in ["/livez", "/readyz", "/startupz", "/metrics", "/status", "/"] {
             self.heard.push(call(self.admin, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n")).await);
         }
+        let known = format!("Host: localhost\r\nX-Wxgate-Admin: 1\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n");
+        for path in ["/accounts/main/refresh", "/accounts/main/refresh?force=true", "/reload"] {
+            self.heard.push(call(self.admin, &format!("POST {path} HTTP/1.1\r\n{known}")).await);
+        }
+        self.heard.push(call(self.admin, "GET /status HTTP/1.1\r\nHost: localhost\r\n").await);
         self.program.signal("TERM");
         assert_eq!(self.program.ended().await.code(), Some(0));
         for expected in &self.expected {

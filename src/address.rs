@@ -35,7 +35,7 @@ pub struct UnixAddress {
 
 impl Address {
     /// Whether both are the same place, whoever may connect to it.
-    pub(super) fn is_at(&self, other: &Self) -> bool {
+    pub fn is_at(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Tcp(one), Self::Tcp(other)) => one == other,
             (Self::Unix(one), Self::Unix(other)) => one.path == other.path,
@@ -46,7 +46,7 @@ impl Address {
 
 impl UnixAddress {
     /// Gives the socket file its mode and owner.
-    pub(super) fn set_permissions(&self) -> io::Result<()> {
+    pub fn set_permissions(&self) -> io::Result<()> {
         fs::set_permissions(&self.path, fs::Permissions::from_mode(self.mode))?;
         match self.owner {
             (None, None) => Ok(()),
@@ -64,16 +64,18 @@ impl fmt::Display for Address {
     }
 }
 
-/// A listening socket that is not yet served.
+/// A listening socket that is not yet served. It does not block.
 #[derive(Debug)]
-pub(super) enum ListeningSocket {
+pub enum ListeningSocket {
+    /// TCP.
     Tcp(TcpListener),
+    /// A Unix socket, and its file.
     Unix(UnixListener, SocketFile),
 }
 
 /// A socket file of ours; it goes with the listener, unless another process has put its own in the place.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub struct SocketFile {
     path: PathBuf,
     inode: u64,
 }
@@ -88,7 +90,10 @@ impl Drop for SocketFile {
 
 impl ListeningSocket {
     /// Listens on `address`.
-    pub(super) fn bind(address: &Address) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// The system refuses it.
+    pub fn bind(address: &Address) -> io::Result<Self> {
         match address {
             Address::Tcp(address) => listen_tcp(*address).map(Self::Tcp),
             Address::Unix(address) => listen_unix(address),
@@ -96,7 +101,10 @@ impl ListeningSocket {
     }
 
     /// The address as it is, with its real port.
-    pub(super) fn address(&self, asked: &Address) -> io::Result<Address> {
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn address(&self, asked: &Address) -> io::Result<Address> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
             Self::Unix(..) => Ok(asked.clone()),
