@@ -132,12 +132,16 @@ pub(super) fn refresher(config: &Config, account: &config::Account) -> Settings 
 
 /// What rises and falls with the load.
 pub(super) fn levels(in_force: &Arc<ArcSwap<Setup>>, connections: &Connections) -> Vec<Level> {
+    let upstream = Arc::clone(in_force);
     let (in_flight, memory, connections) = (Arc::clone(in_force), Arc::clone(in_force), connections.clone());
     vec![
         Level::new("in_flight_requests", "requests in flight", Some("server.requests"), move || {
             in_flight.load().in_flight.level()
         }),
         Level::new("connections", "callers' connections", Some("server.connections"), move || connections.level()),
+        Level::new("upstream_connections", "connections to WeChat", None, move || {
+            (upstream.load().way.egress.connections.count() as u64, None)
+        }),
         Level::new("body_memory_bytes", "bytes of memory for requests' bodies", Some("body.memory_total"), move || {
             memory.load().body.budget.level()
         }),

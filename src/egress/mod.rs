@@ -4,6 +4,7 @@
 
 mod issuer_http;
 mod loops;
+mod open;
 mod resolver;
 mod tls;
 
@@ -18,6 +19,7 @@ use tokio_rustls::rustls::ClientConfig;
 
 pub use issuer_http::{CALLS_AT_ONCE, IssuerHttp};
 pub use loops::OwnListeners;
+pub use open::{OpenConnection, OpenConnections};
 pub use resolver::Resolver;
 pub use tls::TlsError;
 pub(crate) use tls::{with_roots, without_roots};
@@ -34,6 +36,8 @@ pub struct Egress {
     pub tls: Arc<ClientConfig>,
     /// The forward proxy, if there is one.
     pub proxy: Option<ForwardProxy>,
+    /// Those that requests have made.
+    pub connections: OpenConnections,
     own: Arc<OwnListeners>,
 }
 
@@ -87,7 +91,13 @@ impl Egress {
             tls::without_roots()
         };
         let proxy = config.proxy.as_ref().map(ForwardProxy::new).transpose()?;
-        let egress = Self { upstream: config.base_url.clone(), tls: Arc::new(tls), proxy, own };
+        let egress = Self {
+            upstream: config.base_url.clone(),
+            tls: Arc::new(tls),
+            proxy,
+            connections: OpenConnections::default(),
+            own,
+        };
         let (host, port) = match &config.proxy {
             Some(proxy) => (proxy.host.as_str(), proxy.port),
             None => (egress.upstream.host.as_str(), egress.upstream.port),

@@ -70,6 +70,7 @@ mod tests {
     use tokio::task::{LocalSet, spawn_local, yield_now};
 
     use super::*;
+    use crate::egress::OpenConnections;
     use crate::upstream::stream::Stream;
 
     /// Requests that look for a connection, and what became of them.
@@ -113,7 +114,8 @@ mod tests {
 
     async fn connection() -> Connection {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Connection::new(Stream::plain(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap()))
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        Connection::new(Stream::plain(stream), OpenConnections::default().enter())
     }
 
     /// Until no task has anything left to do but wait.

@@ -14,13 +14,14 @@ use super::connecting::{Connecting, Found};
 use super::http1::{Connection, Exchange, ExchangeError};
 use super::pool::Pool;
 use super::{Answer, Deadlines, RequestBody, SendError};
-use crate::egress::Egress;
+use crate::egress::{Egress, OpenConnections};
 
 /// A place that requests can go to.
 pub(super) struct Origin {
     connector: Connector,
     connecting: Connecting,
     pool: Rc<Pool>,
+    open: OpenConnections,
     deadlines: Deadlines,
 }
 
@@ -52,6 +53,7 @@ impl Origin {
             connector,
             connecting: Connecting::new(),
             pool: Pool::new(idle_connections, idle_timeout),
+            open: egress.connections.clone(),
             deadlines,
         })
     }
@@ -81,7 +83,8 @@ impl Origin {
     }
 
     async fn make(&self) -> Result<Connection, ConnectError> {
-        self.connector.connect().await.map(Connection::new)
+        let stream = self.connector.connect().await?;
+        Ok(Connection::new(stream, self.open.enter()))
     }
 
     async fn in_time<T>(&self, connecting: impl Future<Output = Result<T, ConnectError>>) -> Result<T, ConnectError> {

@@ -14,6 +14,7 @@ mod callers;
 mod connections;
 mod credentials;
 mod deadlines;
+mod deploy;
 mod draining;
 mod early_answers;
 mod errors;

@@ -11,7 +11,7 @@ use crate::support::{Caller, Gateway, account, calls, sandbox, within};
 const ADMIN: &str = "admin.address = '127.0.0.1:0'";
 
 /// The samples of `/metrics`, a line each.
-async fn scrape(gateway: &Gateway) -> Vec<String> {
+pub async fn scrape(gateway: &Gateway) -> Vec<String> {
     let mut operator = Caller::connect(gateway.admin.unwrap()).await;
     operator.request("GET", "/metrics", &[], b"").await;
     let reply = operator.reply().await;

@@ -132,8 +132,8 @@ async fn requests_in_flight_connections_and_their_limits_are_shown() {
         let levels = status["levels"].as_array().unwrap();
         levels.iter().find(|level| level["name"] == name).unwrap()["now"].as_u64().unwrap()
     };
-    let read = ["in_flight_requests", "connections", "body_memory_bytes"].map(|name| level(&during, name));
-    assert_eq!(read, [2, 2, 10]);
+    let names = ["in_flight_requests", "connections", "upstream_connections", "body_memory_bytes"];
+    assert_eq!(names.map(|name| level(&during, name)), [2, 2, 2, 10]);
     assert_eq!(kinds(&during["troubles"]), ["nearly_full"]);
     gate.open();
     for mut caller in callers {

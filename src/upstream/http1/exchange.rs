@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::Malformed;
 use super::reader::{AnswerReader, BodyStep};
 use super::sending::{Sending, Unsent};
+use crate::egress::OpenConnection;
 use crate::upstream::RequestBody;
 use crate::upstream::alarm::Alarm;
 use crate::upstream::stream::Stream;
@@ -23,11 +24,12 @@ pub(in crate::upstream) struct Connection {
     stream: Stream,
     received: BytesMut,
     alarm: Alarm,
+    _open: OpenConnection,
 }
 
 impl Connection {
-    pub(in crate::upstream) fn new(stream: Stream) -> Self {
-        Self { stream, received: BytesMut::new(), alarm: Alarm::default() }
+    pub(in crate::upstream) fn new(stream: Stream, open: OpenConnection) -> Self {
+        Self { stream, received: BytesMut::new(), alarm: Alarm::default(), _open: open }
     }
 
     /// Whether a request may be sent on it; see [`Stream::seems_quiet`].
