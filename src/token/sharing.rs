@@ -14,8 +14,8 @@ use super::slot::Token;
 use super::store::{Claim, Published, StoreError, Stored};
 use crate::secret::ExposeSecret;
 
-/// A store that is away is looked at again after this long.
-const LOOK_AWAY: Duration = Duration::from_secs(1);
+/// A store that is away, or to which our token is still to be brought, is looked at again after this long.
+const LOOK_SOON: Duration = Duration::from_secs(1);
 
 impl<I: Issuer> Refresher<I> {
     /// Takes up the token that an earlier process, or another one, has stored, if it has life left.
@@ -51,8 +51,9 @@ impl<I: Issuer> Refresher<I> {
             }
             Err(error) => self.is_away(&error),
         }
-        let every = if self.standing.away_since.is_some() { Some(LOOK_AWAY) } else { self.store.look_every() };
-        self.standing.next_look = every.map(|every| Instant::now() + every);
+        let hurry = self.standing.away_since.is_some() || self.standing.unpublished;
+        self.standing.next_look =
+            self.store.look_every().map(|every| Instant::now() + if hurry { LOOK_SOON.min(every) } else { every });
     }
 
     /// Whether another has a newer token than the rejected one; it costs no fetch.

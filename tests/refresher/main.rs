@@ -12,6 +12,7 @@ mod ahead;
 mod budgets;
 mod failures;
 mod rejections;
+mod replicas;
 mod stored;
 mod wechat;
 mod weeks;

@@ -49,7 +49,7 @@ async fn one_has_the_claim_until_it_publishes_and_the_others_then_get_the_token(
         Claim::Newer(newer) => assert_eq!((newer.token.expose_secret(), newer.fence), ("92_a", fence)),
         other => panic!("{other:?}"),
     }
-    assert_eq!(granted(&other, fence).await, fence + 1, "who knows the token may fetch the next");
+    assert!(granted(&other, fence).await > fence, "who knows the token may fetch the next");
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_redis_that_has_lost_everything_goes_on_with_greater_fences() {
     let fence = granted(&store, 0).await;
     let mut connection = redis.connection().await;
     let _: String = redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
-    assert!(granted(&store, fence).await > fence);
+    assert!(granted(&store, 0).await > fence, "also for who knows none");
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@ return {token[1], token[2], redis.call('PTTL', KEYS[1])}
 /// KEYS: token, claim, fence. ARGV: the fence that is known, the lease in milliseconds.
 /// → {'newer', fence, sealed, left}, {'held'}, {'failed', what, milliseconds} or {'granted', fence}.
 ///
-/// The next fence is greater than what the asker knows too: Redis may have lost its own count.
+/// The next fence is greater than what the asker knows, and not below Redis's clock in microseconds: a Redis that has lost
+/// its count, and with it who is fetching, must not give out a fence twice. Such numbers are exact in Lua until 2255.
 pub(super) const CLAIM: &str = "
 local token = redis.call('HMGET', KEYS[1], 'fence', 'sealed')
 local known = tonumber(ARGV[1])
@@ -22,7 +23,9 @@ if claim then
   if string.sub(claim, 1, 1) == '{' then return {'failed', claim, redis.call('PTTL', KEYS[2])} end
   return {'held'}
 end
+local time = redis.call('TIME')
 local fence = math.max(tonumber(redis.call('GET', KEYS[3]) or 0), tonumber(token[1] or 0), known) + 1
+fence = math.max(fence, time[1] * 1000000 + time[2])
 fence = string.format('%.0f', fence)
 redis.call('SET', KEYS[3], fence)
 redis.call('SET', KEYS[2], fence, 'PX', ARGV[2])
