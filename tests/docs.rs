@@ -40,6 +40,23 @@ fn every_errcode_of_the_token_endpoints_is_in_the_table() {
 }
 
 #[test]
+fn every_errcode_of_ordinary_calls_is_explained_in_both_languages() {
+    let code = fs::read_to_string("src/wechat/call_advice.rs").unwrap();
+    let (_, rows) = code.split_once("static ADVICE").unwrap();
+    let rows = rows.split("];").next().unwrap().replace(char::is_whitespace, "");
+    let known: BTreeSet<i64> = rows.split('(').filter_map(|row| row.split(',').next()?.parse().ok()).collect();
+    assert!(known.len() > 30);
+    for (document, head) in [
+        (include_str!("../docs/troubleshooting.md"), "| errcode | what it means |"),
+        (include_str!("../docs/troubleshooting.zh-CN.md"), "| errcode | 意思 |"),
+    ] {
+        let explained = table(document, head)
+            .flat_map(|cells| cells[0].split(", ").filter_map(|code| code.parse().ok()).collect::<Vec<i64>>());
+        assert_eq!(known, explained.collect());
+    }
+}
+
+#[test]
 fn every_log_line_in_the_table_is_one_that_the_code_writes() {
     // A string that goes on in the next line has no line break in it.
     let source: String = code().iter().map(|text| text.replace("\\\n", "\n").replace('\n', " ")).collect();
