@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness import idle, machine, trouble
 from harness.load import Load, fixed_rate, full_speed
 from harness.place import BODIES, Place, prepared
-from harness.programs import ALL, DIRECT, NGINX, RELAY, Target, started, upstream
+from harness.programs import ALL, DIRECT, LOGGING, NGINX, RELAY, Target, started, upstream
 from harness.table import number, table
 from harness.turns import Figures, Turns, added, interleaved, median, ratio
 
@@ -50,7 +50,8 @@ def main() -> None:
 
 def small(place: Place, _: Target, plan: Plan) -> None:
     """A GET whose answer has 27 bytes, from 64 connections."""
-    with all_started(place) as targets:
+    programs = (*ALL, LOGGING)
+    with all_started(place, programs) as targets:
         turns = interleaved(targets, plan.rounds, lambda target: of_request(full_speed(place, target, plan.seconds)))
     rows = [
         [
@@ -63,7 +64,7 @@ def small(place: Place, _: Target, plan: Plan) -> None:
             number(100 * median(turns[name], "busy")),
             number(total_errors(turns, name)),
         ]
-        for name in ALL
+        for name in programs
     ]
     head = ["program", "CPU µs a request", "÷ nginx", "÷ relay", "requests a second", "÷ nginx", "core busy, %", "errors"]
     table("A small request, 64 connections", head, rows)
@@ -131,10 +132,10 @@ def under_trouble(place: Place, _: Target, plan: Plan) -> None:
 
 
 @contextlib.contextmanager
-def all_started(place: Place):
-    """Every program at once, each asleep until its turn comes."""
+def all_started(place: Place, programs: tuple[str, ...] = ALL):
+    """These programs at once, each asleep until its turn comes."""
     with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(started(place, name)) for name in ALL]
+        yield [stack.enter_context(started(place, name)) for name in programs]
 
 
 def of_request(load: Load) -> Figures:

@@ -13,6 +13,7 @@ PATH = "/cgi-bin/user/info?openid=oZ1y26dV7mHOJcaRP3lWzVUwgkD8"
 ANSWER = b'{"errcode":0,"errmsg":"ok"}'
 
 NGINX, LUA, HAPROXY, RELAY, WXGATE = "nginx", "nginx + Lua", "HAProxy", "byte relay", "wxgate"
+LOGGING = "wxgate, a line a request"
 DIRECT = "direct"
 ALL = (NGINX, LUA, HAPROXY, RELAY, WXGATE)
 
@@ -45,7 +46,7 @@ def upstream(place: Place) -> Iterator[Target]:
 
 @contextlib.contextmanager
 def started(place: Place, name: str, **options: object) -> Iterator[Target]:
-    """One of [`ALL`], ready and seen to do its job."""
+    """One of [`COMMANDS`], ready and seen to do its job."""
     port, admin = free_ports(2)
     cores = place.proxy_cores
     if options.get("WORKERS", 1) != 1:
@@ -55,7 +56,7 @@ def started(place: Place, name: str, **options: object) -> Iterator[Target]:
     with running(name, command, cores, log) as program:
         target = Target(name, port, program)
         try:
-            if name == WXGATE:
+            if name in (WXGATE, LOGGING):
                 until(lambda: is_ready(admin), name, program)
             until(lambda: does_its_job(target), name, program)
         except SystemExit:
@@ -93,8 +94,12 @@ def wxgate(place: Place, options: dict) -> list[str]:
     return [place.wxgate(), "--config", str(config)]
 
 
+def logging(place: Place, options: dict) -> list[str]:
+    return wxgate(place, {**options, "more": '\n[log]\naccess = "all"\n'})
+
+
 COMMANDS: dict[str, Callable[[Place, dict], list[str]]] = {
-    NGINX: nginx, LUA: lua, HAPROXY: haproxy, RELAY: relay, WXGATE: wxgate,
+    NGINX: nginx, LUA: lua, HAPROXY: haproxy, RELAY: relay, WXGATE: wxgate, LOGGING: logging,
 }  # fmt: skip
 
 

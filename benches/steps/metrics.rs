@@ -1,10 +1,12 @@
-//! Counting what was seen of a request, and the page that shows the counts.
+//! What was seen of a request: counted, written as a line of the access log, shown on a page.
 
 use std::time::Duration;
 
 use divan::{Bencher, black_box};
+use tokio::task::LocalSet;
+use wxgate::config::{AccessLines, LogFormat};
 use wxgate::metrics::{Metrics, encode};
-use wxgate::observe::{Class, End, History, Observations, RequestId, Seen};
+use wxgate::observe::{AccessLog, Class, End, History, Observations, RequestId, Seen};
 
 #[divan::bench]
 fn request_noted(bencher: Bencher<'_, '_>) {
@@ -24,6 +26,22 @@ fn request_noted_for_the_status(bencher: Bencher<'_, '_>) {
     let id = RequestId::new(None, || observer.next_id());
     let seen = seen(&id);
     bencher.bench_local(|| observer.note(Some(&account), black_box(&seen)));
+}
+
+/// The same with a line in the access log: what the worker does for it.
+#[divan::bench(args = [LogFormat::Text, LogFormat::Json])]
+fn request_noted_and_logged(bencher: Bencher<'_, '_>, format: LogFormat) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let (log, _finish) = AccessLog::start(format, std::io::sink()).expect("a thread");
+    let observations = Observations::new(1);
+    observations.log_to(log);
+    observations.log_lines(AccessLines::All);
+    LocalSet::new().block_on(&runtime, async {
+        let (account, observer) = (observations.account("main"), observations.observer());
+        let id = RequestId::new(None, || observer.next_id());
+        let seen = seen(&id);
+        bencher.bench_local(|| observer.note(Some(&account), black_box(&seen)));
+    });
 }
 
 /// On so many threads at once: what they share must not slow them down.

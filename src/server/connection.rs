@@ -65,7 +65,8 @@ async fn speak<H: Handler>(
     let (socket, protocol) = match tls {
         None => (socket, Protocol::Http1),
         Some(tls) => {
-            let shaking = timeout(limits.timeouts.head, handshake(socket, tls));
+            // Boxed, as HTTP/2 is below: their states are large, and most connections have need of neither.
+            let shaking = timeout(limits.timeouts.head, Box::pin(handshake(socket, tls)));
             let shaken = tokio::select! {
                 shaken = shaking => shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
                 () = stage.reached(Stage::Draining) => return,
@@ -91,15 +92,18 @@ async fn speak<H: Handler>(
             let busy = pulse.request();
             pulse.may_end_with_connection(request.version() < Version::HTTP_11);
             let (handler, arrival) = (Rc::clone(&handler), Rc::clone(&arrival));
-            async move {
+            // Boxed, since hyper keeps room for it as long as the connection lives: 4 KiB of each idle one.
+            Box::pin(async move {
                 let answer = handler.handle(request, &arrival).await;
                 Ok::<_, Infallible>(answer.map(|body| Tracked::new(body, busy)))
-            }
+            })
         }
     });
     match protocol {
         Protocol::Http1 => drive(http1(&limits).serve_connection(io, service), &pulse, limits.timeouts, stage).await,
-        Protocol::Http2 => drive(http2(&limits).serve_connection(io, service), &pulse, limits.timeouts, stage).await,
+        Protocol::Http2 => {
+            Box::pin(drive(http2(&limits).serve_connection(io, service), &pulse, limits.timeouts, stage)).await;
+        }
     }
 }
 

@@ -28,7 +28,8 @@ pub(in crate::gateway) async fn collect(
     if incoming.size_hint().lower() > longest {
         return Err(Error::BodyTooLarge);
     }
-    let mut body = Growing { reservation: limits.budget.empty_reservation(), length: 0, kept: Kept::Nothing };
+    let stated = incoming.size_hint().exact().and_then(|length| usize::try_from(length).ok());
+    let mut body = Growing { reservation: limits.budget.empty_reservation(), length: 0, stated, kept: Kept::Nothing };
     while let Some(data) = next(&mut incoming, limits).await? {
         body.length += data.len() as u64;
         if body.length > longest {
@@ -55,6 +56,8 @@ async fn next(incoming: &mut Incoming, limits: &Limits) -> Result<Option<Bytes>,
 struct Growing {
     reservation: Reservation,
     length: u64,
+    /// What it will come to, where its head says so.
+    stated: Option<usize>,
     kept: Kept,
 }
 
@@ -74,7 +77,7 @@ impl Growing {
             Kept::File(spool, gathered) => write(spool, gathered, &data).await?,
             kept if fits && self.reservation.grow(data.len()) => match kept {
                 Kept::Nothing => Kept::Piece(data),
-                Kept::Piece(first) => Kept::Memory(joined(&first, &data)),
+                Kept::Piece(first) => Kept::Memory(self.joined(&first, &data, limits.memory)),
                 Kept::Memory(mut bytes) => {
                     bytes.extend_from_slice(&data);
                     Kept::Memory(bytes)
@@ -94,6 +97,16 @@ impl Growing {
         Ok(())
     }
 
+    /// The first two pieces, with room for all of it where its length is known: growing step by step copies it again and
+    /// again, and touches as much fresh memory once more.
+    fn joined(&self, first: &[u8], second: &[u8], most: usize) -> BytesMut {
+        let so_far = first.len() + second.len();
+        let mut bytes = BytesMut::with_capacity(self.stated.map_or(2 * so_far, |stated| stated.min(most).max(so_far)));
+        bytes.extend_from_slice(first);
+        bytes.extend_from_slice(second);
+        bytes
+    }
+
     async fn finish(self) -> std::io::Result<Collected> {
         Ok(match self.kept {
             Kept::Nothing => Collected::Empty,
@@ -105,13 +118,6 @@ impl Growing {
             }
         })
     }
-}
-
-fn joined(first: &[u8], second: &[u8]) -> BytesMut {
-    let mut bytes = BytesMut::with_capacity(2 * (first.len() + second.len()));
-    bytes.extend_from_slice(first);
-    bytes.extend_from_slice(second);
-    bytes
 }
 
 async fn write(mut spool: Spool, mut gathered: BytesMut, data: &[u8]) -> std::io::Result<Kept> {
