@@ -4,7 +4,7 @@
 //! - [`classify`], [`normalise`]: the same for a path that may be written in a misleading way;
 //! - [`errcode()`]: the code in an answer's body;
 //! - [`token_fault`], [`advice`] and others: what the codes mean, and what to do about them;
-//! - [`call_advice`]: the same for calls that are no token endpoint's.
+//! - [`call_advice()`]: the same for calls that are no token endpoint's.
 
 mod call_advice;
 mod endpoints;

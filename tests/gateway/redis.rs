@@ -1,6 +1,6 @@
 //! Replicas that share one token through a real Redis.
 
-mod server;
+pub mod server;
 mod store;
 mod trouble;
 mod ways;

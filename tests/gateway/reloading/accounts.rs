@@ -3,7 +3,8 @@
 use wxgate::sandbox::{Account, CLASSIC, DEFAULT_APPID, DEFAULT_SECRET, Sandbox, Settings};
 
 use super::{INFO, Operated, error, with_account};
-use crate::support::{Reply, account, calls, sandbox};
+use crate::redis::server::{Redis, classic};
+use crate::support::{Gateway, Reply, account, calls, sandbox};
 
 const SHOP: &str = "[[account]]\nname = 'shop'\nappid = 'wxshop'\nsecret = 'shop-secret'\n";
 
@@ -89,6 +90,22 @@ async fn a_changed_secret_is_used_at_once_by_everything_that_uses_it() {
 
     wechat.world().kill_tokens();
     assert_eq!(operated.gateway.get(INFO).await.field("x-wxgate-retry"), Some("healed"), "the issuer has it too");
+}
+
+#[tokio::test]
+async fn a_changed_secret_seals_the_token_that_replicas_share_too() {
+    let (wechat, redis) = (sandbox().await, Redis::start().await);
+    let (old, new) = (classic(&redis.keys()), classic(&redis.keys()).replace(DEFAULT_SECRET, "the-next-secret"));
+    let operated = Operated::with_accounts(&wechat, &old).await;
+    assert_eq!(operated.gateway.get(INFO).await.status, 200);
+    wechat.world().reset_secret(DEFAULT_APPID, "the-next-secret");
+    operated.try_reload(&new).await.unwrap();
+    wechat.world().kill_tokens();
+    assert_eq!(operated.gateway.get(INFO).await.field("x-wxgate-retry"), Some("healed"));
+
+    let fetched = wechat.world().journal().count(CLASSIC);
+    let newcomer = Gateway::with_accounts(&wechat, &new).await;
+    assert_eq!((newcomer.get(INFO).await.status, wechat.world().journal().count(CLASSIC)), (200, fetched));
 }
 
 /// The next try with a wrong secret would be 15 s away.
