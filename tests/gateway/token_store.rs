@@ -10,7 +10,7 @@ use wxgate::config::{AccessLines, Log, LogFormat, LogLevel};
 use wxgate::sandbox::{DEFAULT_APPID, Sandbox};
 use wxgate::telemetry;
 
-use crate::support::{Gateway, sandbox};
+use crate::support::{Gateway, account, sandbox};
 
 const PATH: &str = "/cgi-bin/user/info?openid=o6";
 
@@ -90,12 +90,32 @@ async fn a_stored_token_that_died_meanwhile_is_healed_like_any_other() {
 }
 
 #[tokio::test]
-async fn the_file_is_its_owners_alone_and_the_only_one() {
+async fn the_file_and_its_lock_are_their_owners_alone_and_the_only_ones() {
     let (wechat, disk) = (sandbox().await, Disk::new());
     heal(&wechat, &disk.gateway(&wechat).await).await;
-    let files: Vec<_> = std::fs::read_dir(disk.0.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(files, [disk.file()]);
-    assert_eq!(disk.file().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let mut files: Vec<_> = std::fs::read_dir(disk.0.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files, [disk.file(), disk.file().with_extension("lock")]);
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+    }
+}
+
+/// As while one process hands over to the next. Each classic fetch would end the other's token.
+#[tokio::test]
+async fn two_gateways_share_a_classic_token_and_one_of_them_fetches() {
+    let (wechat, disk) = (sandbox().await, Disk::new());
+    let directory = disk.0.path().display();
+    let keys = format!("store.kind = 'file'\nstore.directory = '{directory}'\n{}token = 'classic'\n", account());
+    let [one, other] = [Gateway::with_accounts(&wechat, &keys).await, Gateway::with_accounts(&wechat, &keys).await];
+    for round in 1..=5 {
+        let (first, second) = tokio::join!(one.get(PATH), other.get(PATH));
+        for reply in [first, second] {
+            assert_eq!((reply.status, reply.json()["errcode"].as_i64().unwrap_or(0)), (200, 0), "{round}");
+        }
+        assert_eq!(wechat.world().fetches(DEFAULT_APPID).classic, round);
+        wechat.world().kill_tokens();
+    }
 }
 
 #[tokio::test]

@@ -1,15 +1,21 @@
-//! A token in a file: it survives a restart.
+//! A token in a file: it survives a restart, and processes on one machine share it, as they do while one hands over to the
+//! next.
+//!
+//! Who fetches holds an advisory lock (flock(2)) on a file beside it, which the kernel takes back when its process dies.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
-use super::{Answer, Published, Store, StoreError, Stored};
+use super::{Answer, Claim, Published, Store, StoreError, Stored};
 use crate::secret::{ExposeSecret, SecretString};
+use crate::token::failure::Failure;
 use crate::token::issuer::Fetch;
 
 /// One account's file: readable by its owner only, and replaced as a whole.
@@ -17,6 +23,8 @@ use crate::token::issuer::Fetch;
 pub struct FileStore {
     path: PathBuf,
     appid: String,
+    /// The lock, while this process may fetch.
+    claimed: Arc<Mutex<Option<File>>>,
 }
 
 /// The file's form. Times are whole seconds of Unix time.
@@ -36,7 +44,7 @@ impl FileStore {
     pub fn new(directory: &Path, appid: &str) -> Self {
         // Encoded, so that no appid can name a file elsewhere.
         let path = directory.join(format!("{}.json", utf8_percent_encode(appid, NON_ALPHANUMERIC)));
-        Self { path, appid: appid.to_owned() }
+        Self { path, appid: appid.to_owned(), claimed: Arc::default() }
     }
 
     /// Runs file work where it may block.
@@ -58,12 +66,53 @@ impl Store for FileStore {
     }
 
     fn publish<'a>(&'a self, token: &'a Stored) -> Answer<'a, Published> {
-        let text = text(&self.appid, token, SystemTime::now());
-        Box::pin(self.blocking(move |path| match write(path, &text) {
-            Ok(()) => Ok(Published::InForce),
-            Err(cause) => Err(StoreError::Io { path: path.to_owned(), cause }),
+        let (text, claimed) = (text(&self.appid, token, SystemTime::now()), Arc::clone(&self.claimed));
+        Box::pin(self.blocking(move |path| {
+            let written = write(path, &text);
+            set(&claimed, None); // whoever waits for it finds the token
+            match written {
+                Ok(()) => Ok(Published::InForce),
+                Err(cause) => Err(StoreError::Io { path: path.to_owned(), cause }),
+            }
         }))
     }
+
+    fn claim(&self, known: u64) -> Answer<'_, Claim> {
+        let (appid, claimed) = (self.appid.clone(), Arc::clone(&self.claimed));
+        Box::pin(self.blocking(move |path| {
+            let lock = match lock(path) {
+                Err(TryLockError::WouldBlock) => return Ok(Claim::Held),
+                // Where there can be no lock there can be no token either, so nobody shares one: publishing will say so.
+                Err(TryLockError::Error(_)) => return Ok(Claim::Granted(known + 1)),
+                Ok(lock) => lock,
+            };
+            // A damaged file is about to be replaced.
+            let stored = read(path, &appid, SystemTime::now()).unwrap_or_default();
+            if let Some(stored) = stored.filter(|stored| stored.fence > known) {
+                return Ok(Claim::Newer(stored));
+            }
+            set(&claimed, Some(lock));
+            Ok(Claim::Granted(known + 1))
+        }))
+    }
+
+    fn release<'a>(&'a self, _fence: u64, _failed: Option<(&'a Failure, Duration)>) -> Answer<'a, ()> {
+        set(&self.claimed, None);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// The lock of the token at `path`. It goes with the file that is returned.
+fn lock(path: &Path) -> Result<File, TryLockError> {
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).write(true).mode(0o600).open(path.with_extension("lock"));
+    let file = file.map_err(TryLockError::Error)?;
+    file.try_lock()?;
+    Ok(file)
+}
+
+fn set(claimed: &Mutex<Option<File>>, lock: Option<File>) {
+    *claimed.lock().unwrap_or_else(PoisonError::into_inner) = lock;
 }
 
 fn read(path: &Path, appid: &str, now: SystemTime) -> Result<Option<Stored>, StoreError> {
@@ -142,6 +191,30 @@ mod tests {
         let files: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap()).collect();
         assert_eq!(files.len(), 1, "no temporary file stays behind");
         assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[tokio::test]
+    async fn one_at_a_time_may_fetch_and_the_next_finds_what_it_brought() {
+        let directory = tempfile::tempdir().unwrap();
+        let [one, other, shop] = ["wx1", "wx1", "wx2"].map(|appid| FileStore::new(directory.path(), appid));
+        assert!(matches!(one.claim(0).await, Ok(Claim::Granted(1))));
+        assert!(matches!(other.claim(0).await, Ok(Claim::Held)));
+        assert!(matches!(shop.claim(0).await, Ok(Claim::Granted(1))), "another account's is another lock");
+        one.publish(&Stored { fence: 1, ..stored("first") }).await.unwrap();
+        let Ok(Claim::Newer(newer)) = other.claim(0).await else { panic!("the token is there") };
+        assert_eq!((newer.token.expose_secret(), newer.fence), ("first", 1));
+        assert!(matches!(other.claim(1).await, Ok(Claim::Granted(2))), "what is known already is no news");
+        assert!(matches!(one.claim(1).await, Ok(Claim::Held)));
+        other.release(2, None).await.unwrap();
+        assert!(matches!(one.claim(1).await, Ok(Claim::Granted(2))));
+        drop(one); // as when its process dies
+        assert!(matches!(other.claim(1).await, Ok(Claim::Granted(2))));
+    }
+
+    #[tokio::test]
+    async fn where_there_can_be_no_lock_nobody_waits_for_one() {
+        let store = FileStore::new(Path::new("/nonexistent/wxgate"), "wx1");
+        assert!(matches!(store.claim(4).await, Ok(Claim::Granted(5))));
     }
 
     #[test]
