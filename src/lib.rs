@@ -20,6 +20,7 @@ pub mod sandbox;
 pub mod secret;
 pub mod server;
 pub mod stage;
+pub mod supervisor;
 pub mod telemetry;
 pub mod token;
 pub mod upstream;

@@ -207,6 +207,20 @@ async fn a_virtual_secret_is_made_for_a_name_that_a_caller_may_have() {
     }
 }
 
+/// Of each command and each of its options, for the shells that people have.
+#[tokio::test]
+async fn completions_know_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let run = wxgate(&["completions", shell], None, &[]).await;
+        assert_eq!((run.exit, run.stderr.as_str()), (0, ""), "{shell}");
+        for word in ["run", "check", "call", "caller", "certificate", "sandbox", "wait", "health", "timeout", "config"]
+        {
+            assert!(run.stdout.contains(word), "{shell}: {word}");
+        }
+    }
+    assert_eq!(wxgate(&["completions", "tcsh"], None, &[]).await.exit, 2);
+}
+
 #[tokio::test]
 async fn it_tells_its_version() {
     let run = wxgate(&["--version"], None, &[]).await;

@@ -15,13 +15,14 @@ const CREDENTIALS: [(&str, &str); 2] = [("WXGATE_APPID", "wx1234"), ("WXGATE_SEC
 const ACCOUNT: &str = "[[account]]\nname = 'main'\nappid = 'wx1234'\nsecret = 's3cr3t-value'\n";
 
 /// Two values for every scalar key outside lists.
-const SCALARS: [(&str, &str, [&str; 2]); 45] = [
+const SCALARS: [(&str, &str, [&str; 2]); 47] = [
     ("listen", "address", ["127.0.0.1:9999", "127.0.0.1:9998"]),
     ("listen", "mode", ["0600", "0666"]),
     ("listen", "owner", ["root", ":0"]),
     ("listen", "account", ["main", "shop"]),
     ("listen", "token_endpoint", ["refuse", "real"]),
     ("listen", "browsers", ["true", "false"]),
+    ("listen", "reuse_port", ["true", "false"]),
     ("server", "workers", ["7", "8"]),
     ("server", "connections", ["7", "8"]),
     ("server", "requests", ["7", "8"]),
@@ -29,6 +30,7 @@ const SCALARS: [(&str, &str, [&str; 2]); 45] = [
     ("server", "head_timeout", ["7s", "8s"]),
     ("server", "idle_timeout", ["7s", "8s"]),
     ("server", "send_timeout", ["7s", "8s"]),
+    ("server", "stop_delay", ["0s", "8s"]),
     ("server", "drain_timeout", ["7s", "8s"]),
     ("admin", "address", ["off", "127.0.0.1:9999"]),
     ("admin", "mode", ["0600", "0666"]),

@@ -9,12 +9,15 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::view::View;
+use crate::stage::{Control, Stage};
 use crate::token::Snapshot;
 
 /// Whether to send requests here, and if not, why.
 #[derive(Serialize)]
 pub(super) struct Readiness {
     ready: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stopping: bool,
     accounts: Vec<AccountReadiness>,
 }
 
@@ -31,16 +34,19 @@ pub(super) struct Selection {
 }
 
 /// Ready when each account's first fetch has ended and at least one has a usable token: one frozen account does not take
-/// the others out. With `?account=`, that account alone.
+/// the others out. Not ready any more when a stop has begun. With `?account=`, that account alone.
 pub(super) async fn readyz(
     State(view): State<Arc<View>>,
+    State(control): State<Control>,
     Query(selection): Query<Selection>,
 ) -> (StatusCode, Json<Readiness>) {
     let (now, accounts) = (Instant::now(), view.accounts.load());
     let selected =
         accounts.iter().filter(|account| selection.account.as_ref().is_none_or(|wanted| *wanted == account.name));
     let snapshots: Vec<_> = selected.map(|account| (&account.name, account.token.slot().load())).collect();
-    let ready = snapshots.iter().all(|(_, snapshot)| snapshot.started)
+    let stopping = control.follow().has_reached(Stage::Leaving);
+    let ready = !stopping
+        && snapshots.iter().all(|(_, snapshot)| snapshot.started)
         && snapshots.iter().any(|(_, snapshot)| snapshot.usable(now).is_some());
     let accounts = snapshots.iter().map(|(name, snapshot)| AccountReadiness {
         name: (*name).clone(),
@@ -53,7 +59,7 @@ pub(super) async fn readyz(
         (false, true) => StatusCode::OK,
         (false, false) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (status, Json(Readiness { ready, accounts }))
+    (status, Json(Readiness { ready, stopping, accounts }))
 }
 
 /// 200 when each account's first fetch has ended, whichever way.

@@ -7,6 +7,8 @@ mod error;
 mod parts;
 mod prepared;
 mod reload;
+mod reloads;
+mod running;
 mod stores;
 mod tokens;
 mod watch;
@@ -15,26 +17,40 @@ mod worker;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch::{Receiver, Sender};
 use tokio::task::JoinSet;
 
 pub use error::AppError;
 pub(crate) use parts::{configured_addresses, issuer};
 pub(crate) use stores::Stores;
 
+use crate::address::{Address, Inherited};
 use crate::admin::{Admin, Shown};
 use crate::config::{Config, Source};
 use crate::gateway::{Kind, Setup};
 use crate::observe::{AccessLog, Finish, Observations};
 use crate::reload::{Reloader, Requests, reloads};
-use crate::server::{Address, Connections, Plan, Server};
-use crate::stage::{Control, Stage};
+use crate::server::{Connections, Plan, Server};
+use crate::stage::Control;
+use crate::supervisor;
 use crate::telemetry::Telemetry;
 use prepared::{Counters, Prepared};
-use reload::{Event, Follows, Reloads, Running, fixed};
+use reloads::{Follows, Reloads, fixed};
+use running::Running;
 use tokens::Tokens;
 use worker::Worker;
+
+/// How long the parts of a stop take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopTimes {
+    /// Serving on, not ready any more.
+    pub delay: Duration,
+    /// Finishing what is in flight.
+    pub drain: Duration,
+}
 
 /// A gateway with its sockets bound, ready to run.
 pub struct App {
@@ -44,6 +60,8 @@ pub struct App {
     in_force: Arc<ArcSwap<Setup>>,
     connections: Connections,
     admin: Option<Admin>,
+    inherited: Inherited,
+    stop_times: Sender<StopTimes>,
     reloads: (Reloader, Requests),
     follows: Option<Follows>,
     access: Option<Finish>,
@@ -55,7 +73,15 @@ impl App {
     /// # Errors
     /// [`AppError`].
     pub async fn bind(config: Config) -> Result<Self, AppError> {
-        let plan = Plan::bind(config.listeners.iter().map(parts::listener))?;
+        Self::bind_beside(config, Inherited::default()).await
+    }
+
+    /// The same, where some of the sockets are there already.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn bind_beside(config: Config, inherited: Inherited) -> Result<Self, AppError> {
+        let plan = Plan::bind(config.listeners.iter().map(parts::listener), &inherited)?;
         let tokens = Tokens::new(Stores::new(&config.store)?);
         let counters = Counters { metrics: Arc::default(), observations: Observations::new(config.server.workers) };
         let prepared = Prepared::new(config, plan, &tokens, &counters, None).await?;
@@ -64,9 +90,22 @@ impl App {
         let connections = Connections::default();
         let reloads = reloads();
         let shown = shown(&tokens, &counters, &in_force, &connections, reloads.0.clone());
-        let entrance = parts::entrance(&prepared.config.admin);
-        let admin = entrance.map(|entrance| Admin::bind(entrance, shown)).transpose()?;
-        Ok(Self { prepared, tokens, counters, in_force, connections, admin, reloads, follows: None, access: None })
+        let entrance = parts::entrance(&prepared.config);
+        let admin = entrance.map(|entrance| Admin::bind(entrance, &inherited, shown)).transpose()?;
+        let stop_times = Sender::new(parts::stop_times(&prepared.config));
+        Ok(Self {
+            prepared,
+            tokens,
+            counters,
+            in_force,
+            connections,
+            admin,
+            inherited,
+            stop_times,
+            reloads,
+            follows: None,
+            access: None,
+        })
     }
 
     /// Reloads are read from `source`, and the log follows them where there is one.
@@ -90,6 +129,17 @@ impl App {
         self.reloads.0.clone()
     }
 
+    /// How long the parts of a stop take, by the configuration in force.
+    pub fn stop_times(&self) -> Receiver<StopTimes> {
+        self.stop_times.subscribe()
+    }
+
+    /// Sockets that were passed to this process and belong to none of its listeners.
+    pub fn unclaimed(&self) -> Vec<&Address> {
+        let claimed: Vec<_> = self.listeners().into_iter().chain(self.admin_address()).collect();
+        self.inherited.unclaimed(&claimed).collect()
+    }
+
     /// Where callers come in, with real ports, in the order of the configuration.
     pub fn listeners(&self) -> Vec<&Address> {
         self.prepared.plan.listeners().map(|(_, address)| address).collect()
@@ -111,36 +161,26 @@ impl App {
     /// # Errors
     /// What the operating system refuses before the first connection is accepted, or [`AppError::Fault`].
     pub async fn run(self, control: &Control) -> Result<(), AppError> {
-        let Self { prepared, mut tokens, counters, in_force, connections, admin, reloads, follows, access } = self;
-        let (_reloader, requests) = reloads;
+        let Self { prepared, mut tokens, counters, in_force, connections, admin, .. } = self;
         let Prepared { config, plan, setup: _, origin, change } = prepared;
         tokens.apply(change); // what is slow begins first
-        let mut admin_tasks = JoinSet::new();
+        let mut tasks = JoinSet::new();
         if let Some(admin) = admin {
-            admin_tasks.spawn(admin.serve());
+            tasks.spawn(admin.serve(control.clone()));
         }
-        let starting = Server::start(config.server.workers, connections, control, {
+        tasks.spawn(supervisor::keep_watchdog_quiet());
+        let starting = Server::start(config.server.workers, connections, control, self.inherited, {
             let (in_force, observations) = (Arc::clone(&in_force), Arc::clone(&counters.observations));
             move || Worker::new(Arc::clone(&in_force), observations.observer())
         });
         let mut server = starting.await?;
         server.apply(plan, &parts::limits(&config)).await;
-        let reloads = Reloads::new(requests, follows);
-        let mut running = Running { server, tokens, counters, in_force, origin, fixed: fixed(&config), reloads };
-        let outcome = loop {
-            tokio::select! {
-                () = control.reached(Stage::Draining) => break Ok(()),
-                Some(_) = admin_tasks.join_next() => break Err(AppError::Fault),
-                event = running.event() => match event {
-                    Event::Fault => break Err(AppError::Fault),
-                    Event::Reload(request) => running.reload(request, control).await,
-                },
-            }
-        };
-        // Without its tokens or its admin listener it had better be replaced than go on.
-        control.advance(Stage::Draining);
-        running.finish().await;
-        if let Some(access) = access {
+        let (_reloader, requests) = self.reloads;
+        let (fixed, reloads) = (fixed(&config), Reloads::new(requests, self.follows));
+        let stop_times = self.stop_times;
+        let running = Running { server, tokens, counters, in_force, origin, fixed, stop_times, reloads, tasks };
+        let outcome = running.run(control).await;
+        if let Some(access) = self.access {
             access.finish().await;
         }
         outcome

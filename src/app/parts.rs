@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::StopTimes;
 use crate::address::{Address, UnixAddress};
 use crate::admin::Entrance;
 use crate::config::{self, Admit, Config, ListenAddress};
@@ -26,9 +27,19 @@ pub(super) fn limits(config: &Config) -> Limits {
 }
 
 /// Where the operator comes in, if anywhere.
-pub(super) fn entrance(admin: &config::Admin) -> Option<Entrance> {
-    let address = address(admin.address.as_ref()?);
-    Some(Entrance { address, hosts: admin.hosts.clone(), token: admin.token.clone() })
+pub(super) fn entrance(config: &Config) -> Option<Entrance> {
+    let admin = &config.admin;
+    Some(Entrance {
+        address: address(admin.address.as_ref()?),
+        // Two processes side by side must have room for the operator as well.
+        reuse_port: config.listeners.iter().any(|listener| listener.reuse_port),
+        hosts: admin.hosts.clone(),
+        token: admin.token.clone(),
+    })
+}
+
+pub(super) fn stop_times(config: &Config) -> StopTimes {
+    StopTimes { delay: config.server.stop_delay, drain: config.server.drain_timeout }
 }
 
 fn address(address: &ListenAddress) -> Address {
@@ -46,7 +57,7 @@ pub(super) fn listener(listener: &config::Listener) -> Listener {
         private_key: tls.private_key.clone(),
         client_ca: tls.client_ca.clone(),
     });
-    Listener { address: address(&listener.address), tls }
+    Listener { address: address(&listener.address), tls, reuse_port: listener.reuse_port }
 }
 
 /// The TCP addresses that `config` asks for; port 0 is none yet.

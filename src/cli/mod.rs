@@ -4,9 +4,12 @@ mod call;
 mod caller;
 mod certificate;
 mod check;
+mod completions;
+mod probe;
 mod run;
 mod sandbox;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -58,6 +61,15 @@ enum Command {
     /// Through the running gateway, which puts the token in and heals, or on its own with --direct. The errcode is explained,
     /// with what to do about it.
     Call(Box<call::Request>),
+    /// Wait until a running wxgate is ready, for start order
+    ///
+    /// Exits with 0 as soon as it has a token to work with, and with 1 and the reason in words when that takes too long. It
+    /// asks the admin listener and needs no configuration and no secrets.
+    Wait(probe::Wait),
+    /// Ask a running wxgate whether it lives, or is ready: a container's health check
+    ///
+    /// Exits with 0, or with 1 and the reason in words.
+    Health(probe::Health),
     /// Make secrets for callers, where a listener demands to know them
     #[command(subcommand)]
     Caller(caller::Action),
@@ -66,6 +78,13 @@ enum Command {
     /// For SDKs that insist on https://api.weixin.qq.com: a hosts entry leads them to the gateway, which shows this
     /// certificate. The CA can sign for the given hosts only, and its key is thrown away.
     Certificate(certificate::Request),
+    /// Print completions for a shell
+    ///
+    /// For bash: wxgate completions bash > /etc/bash_completion.d/wxgate
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Try it out: a simulated WeChat and a gateway in front of it, without an account
     Sandbox(sandbox::Options),
 }
@@ -83,6 +102,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
             Command::Run => run::run(config).await,
             Command::Check => check::check(config).await,
             Command::Call(request) => call::call(*request, config).await,
+            Command::Wait(wait) => probe::wait(&wait, config).await,
+            Command::Health(health) => probe::health(&health, config).await,
+            Command::Completions { shell } => completions::completions(shell),
             Command::Caller(action) => caller::caller(&action),
             Command::Certificate(request) => certificate::certificate(&request),
             Command::Sandbox(options) => sandbox::sandbox(&options).await,
@@ -97,6 +119,16 @@ pub fn run(arguments: Arguments) -> ExitCode {
 fn say_problem(problem: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("wxgate: {problem}");
     ExitCode::from(1)
+}
+
+/// A listener on every address is on loopback too.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use super::say_problem;
-use crate::app::{App, AppError};
+use crate::address::Inherited;
+use crate::app::{App, AppError, StopTimes};
 use crate::config::{Config, Environment, Source};
 use crate::reload::{Cause, Reloader};
 use crate::stage::{Control, Stage, control};
@@ -39,12 +40,15 @@ pub(super) async fn run(path: Option<&Path>) -> ExitCode {
 }
 
 async fn bind_and_serve(config: Config, source: Source, telemetry: Telemetry) -> Result<(), AppError> {
-    let drain_timeout = config.server.drain_timeout;
-    serve(App::bind(config).await?.following(source, Some(telemetry)), drain_timeout).await
+    let app = App::bind_beside(config, Inherited::of_process()?).await?.following(source, Some(telemetry));
+    for address in app.unclaimed() {
+        tracing::warn!(%address, "a socket that was passed to wxgate is at no listener's address, and nobody serves it");
+    }
+    serve(app).await
 }
 
 /// Serves, announcing where, until a signal stops it.
-pub(super) async fn serve(app: App, drain_timeout: Duration) -> Result<(), AppError> {
+pub(super) async fn serve(app: App) -> Result<(), AppError> {
     // Before anybody is told that it runs: until then, a signal kills.
     let (signals, hang_up) = (Signals::new()?, signal(SignalKind::hangup())?);
     for address in app.listeners() {
@@ -56,7 +60,7 @@ pub(super) async fn serve(app: App, drain_timeout: Duration) -> Result<(), AppEr
     let app = app.logging_to(std::io::stdout())?;
     let control = control();
     tokio::spawn(reload_on_signals(hang_up, app.reloader()));
-    tokio::spawn(stop_on_signals(signals, control.clone(), drain_timeout));
+    tokio::spawn(stop(signals, control.clone(), app.stop_times()));
     app.run(&control).await?;
     tracing::info!("stopped");
     Ok(())
@@ -87,15 +91,28 @@ async fn reload_on_signals(mut hang_up: Signal, reloader: Reloader) {
     }
 }
 
-/// The first signal drains; the second, or the end of the drain's time, ends at once.
-async fn stop_on_signals(mut signals: Signals, control: Control, drain_timeout: Duration) {
-    let signal = signals.next().await;
-    let timeout = humantime::format_duration(drain_timeout);
-    tracing::info!(signal, "stopping: what is in flight is finished within {timeout}; another signal ends it at once");
-    control.advance(Stage::Draining);
+/// The first signal, or the operator, begins the stop: for the delay callers are still served, then what is in flight is
+/// finished. Another signal, or the end of the drain's time, ends it at once.
+async fn stop(mut signals: Signals, control: Control, times: watch::Receiver<StopTimes>) {
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        () = control.reached(Stage::Leaving) => "none: the operator asked",
+    };
+    let StopTimes { delay, drain } = *times.borrow();
+    let (after, within) = (humantime::format_duration(delay), humantime::format_duration(drain));
+    tracing::info!(
+        signal,
+        "stopping: after {after}, what is in flight is finished within {within}; another signal ends it at once"
+    );
+    control.advance(Stage::Leaving);
+    let orderly = async {
+        tokio::time::sleep(delay).await;
+        control.advance(Stage::Draining);
+        tokio::time::sleep(drain).await;
+    };
     tokio::select! {
         signal = signals.next() => tracing::warn!(signal, "ended at once; requests in flight are lost"),
-        () = tokio::time::sleep(drain_timeout) => tracing::warn!("the drain took too long; requests in flight are lost"),
+        () = orderly => tracing::warn!("the drain took too long; requests in flight are lost"),
     }
     control.advance(Stage::Ended);
 }

@@ -53,12 +53,11 @@ pub(super) async fn sandbox(options: &Options) -> ExitCode {
 
 /// Says what to try only when it is there to be tried.
 async fn bind_and_serve(config: Config, wechat: &Sandbox) -> Result<(), AppError> {
-    let drain_timeout = config.server.drain_timeout;
     let app = App::bind(config).await?;
     for gateway in app.addresses() {
         introduce(gateway, wechat.address());
     }
-    serve(app, drain_timeout).await
+    serve(app).await
 }
 
 /// A configuration as an operator would write it. The environment is left out: it may speak of a real account.

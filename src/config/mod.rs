@@ -59,6 +59,8 @@ pub struct Config {
 pub struct Listener {
     /// `address`: a TCP address or `unix:` and a path; default `127.0.0.1:8080`.
     pub address: ListenAddress,
+    /// `reuse_port`: whether other processes may listen there too (`SO_REUSEPORT`); TCP only; default false.
+    pub reuse_port: bool,
     /// `tls`: certificate and key for callers that speak TLS; `None` for clear text.
     pub tls: Option<ListenTls>,
     /// `account`: the name of the account that this listener speaks for; it exists.
@@ -138,6 +140,8 @@ pub struct Server {
     /// `send_timeout`: how long a caller may take none of the answer's bytes (HTTP/2: make no room for 16 KiB of
     /// it); default 30 s.
     pub send_timeout: Duration,
+    /// `stop_delay`: how long a stop goes on serving, not ready any more, before it drains; default 0 s.
+    pub stop_delay: Duration,
     /// `drain_timeout`: how long a stop waits for requests in flight; default 25 s.
     pub drain_timeout: Duration,
 }

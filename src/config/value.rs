@@ -66,11 +66,21 @@ pub(super) fn count(range: RangeInclusive<usize>) -> impl FnOnce(Value) -> Resul
 
 /// A duration with its unit, from 1 ms to a day.
 pub(super) fn duration(value: Value) -> Result<Duration, String> {
+    from(SHORTEST, value)
+}
+
+/// The same, or none at all: `"0s"`.
+pub(super) fn duration_or_zero(value: Value) -> Result<Duration, String> {
+    from(Duration::ZERO, value)
+}
+
+fn from(shortest: Duration, value: Value) -> Result<Duration, String> {
     let text = with_unit(value, "s", "a duration, such as \"5s\" or \"500ms\"")?;
     humantime::parse_duration(&text)
         .map_err(|_| "must be a duration with its unit, such as \"5s\", \"500ms\" or \"1m 30s\"".to_owned())
-        .and_then(|duration| match (SHORTEST..=LONGEST).contains(&duration) {
+        .and_then(|duration| match (shortest..=LONGEST).contains(&duration) {
             true => Ok(duration),
+            false if shortest.is_zero() => Err("must be a duration from \"0s\" to \"1day\"".to_owned()),
             false => Err("must be a duration from \"1ms\" to \"1day\"".to_owned()),
         })
 }

@@ -1,20 +1,19 @@
 //! Takes connections in, one permit each, and hands them to the worker that has the fewest.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
 
 use super::Limits;
 use super::connection::Accepted;
 use super::open::Connections;
 use super::permits::Permits;
-use super::socket::AcceptedSocket;
 use super::tls::ServerTls;
+use super::waiting::{Connection, Waiting};
 use super::worker::Queue;
 use crate::address::ListeningSocket;
 use crate::stage::{Control, Follower, Stage};
@@ -41,51 +40,40 @@ pub(super) struct Terms {
     pub(super) limits: Limits,
 }
 
-/// A listener on the acceptor's runtime.
-enum Listening {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
 /// Accepts until the drain begins, the whole gateway's or this listener's.
 pub(super) async fn accept(socket: ListeningSocket, acceptor: Acceptor, mut stage: Follower) {
-    let (listening, _file) = match socket {
-        ListeningSocket::Tcp(socket) => (TcpListener::from_std(socket).map(Listening::Tcp), None),
-        ListeningSocket::Unix(socket, file) => (UnixListener::from_std(socket).map(Listening::Unix), Some(file)),
+    let ListeningSocket { socket, file: _file, is_shared } = socket;
+    let waiting = match Waiting::at(socket) {
+        Ok(waiting) => waiting,
+        Err(error) => {
+            tracing::error!(%error, "a listener cannot be served");
+            return acceptor.control.advance(Stage::Draining);
+        }
     };
-    match listening {
-        Ok(listening) => tokio::select! {
-            () = acceptor.accept_all(&listening) => {}
-            () = acceptor.control.reached(Stage::Draining) => {}
-            () = stage.reached(Stage::Draining) => {}
-        },
-        Err(error) => tracing::error!(%error, "a listener cannot be served"),
+    let draining = async {
+        stage.reached(Stage::Leaving).await;
+        acceptor.control.advance(Stage::Leaving);
+        stage.reached(Stage::Draining).await;
+    };
+    tokio::select! {
+        () = acceptor.accept_all(&waiting) => {}
+        () = acceptor.control.reached(Stage::Draining) => {}
+        () = draining => {}
+    }
+    if !is_shared {
+        acceptor.accept_rest(waiting);
     }
     acceptor.control.advance(Stage::Draining);
 }
 
 impl Acceptor {
     /// The permit comes before the accept: beyond the limit, callers wait in the kernel's queue instead of taking memory.
-    async fn accept_all(&self, listening: &Listening) {
+    async fn accept_all(&self, waiting: &Waiting) {
         let mut logged: Option<Instant> = None;
         loop {
             let Some(permit) = self.permits.acquire().await else { return };
-            match listening.next().await {
-                Ok((socket, peer)) => {
-                    let terms = self.terms.load();
-                    let accepted = Accepted {
-                        socket,
-                        tls: terms.tls.as_ref().map(ServerTls::acceptor),
-                        listener: self.number,
-                        peer,
-                        limits: terms.limits,
-                        stage: self.control.follow(),
-                        place: self.connections.enter(permit),
-                    };
-                    if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.load()) {
-                        worker.push(accepted);
-                    }
-                }
+            match waiting.next().await {
+                Ok(connection) => self.hand_on(connection, permit),
                 // The caller gave up while it waited.
                 Err(error) if is_callers(&error) => {}
                 Err(error) => {
@@ -102,20 +90,29 @@ impl Acceptor {
             }
         }
     }
-}
 
-impl Listening {
-    /// The next connection, free of this runtime, and the caller's IP address, where it has one.
-    async fn next(&self) -> io::Result<(AcceptedSocket, Option<IpAddr>)> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                Ok((AcceptedSocket::Tcp(stream.into_std()?), Some(peer.ip().to_canonical())))
-            }
-            Self::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((AcceptedSocket::Unix(stream.into_std()?), None))
-            }
+    /// What has come before the drain, and still waits in the kernel's queue, would be reset when the socket is closed.
+    fn accept_rest(&self, waiting: Waiting) {
+        for connection in waiting.rest() {
+            let Some(permit) = self.permits.try_acquire() else { return };
+            self.hand_on(connection, permit);
+        }
+    }
+
+    /// To the worker that has the fewest.
+    fn hand_on(&self, (socket, peer): Connection, permit: OwnedSemaphorePermit) {
+        let terms = self.terms.load();
+        let accepted = Accepted {
+            socket,
+            tls: terms.tls.as_ref().map(ServerTls::acceptor),
+            listener: self.number,
+            peer,
+            limits: terms.limits,
+            stage: self.control.follow(),
+            place: self.connections.enter(permit),
+        };
+        if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.load()) {
+            worker.push(accepted);
         }
     }
 }

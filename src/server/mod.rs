@@ -16,6 +16,7 @@ mod running;
 mod socket;
 mod stream;
 mod tls;
+mod waiting;
 mod worker;
 
 use std::net::IpAddr;

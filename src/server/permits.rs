@@ -25,6 +25,11 @@ impl Permits {
         Arc::clone(&self.semaphore).acquire_owned().await.ok()
     }
 
+    /// The permit for one more, if there may be one now.
+    pub(super) fn try_acquire(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.semaphore).try_acquire_owned().ok()
+    }
+
     /// From now on there may be `limit`. Connections beyond it stay, and are not replaced when they end.
     pub(super) fn limit(&self, limit: usize) {
         let limit = limit.min(Semaphore::MAX_PERMITS);

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::tls::{ServerTls, TlsFileError, TlsFiles};
-use crate::address::{Address, ListeningSocket};
+use crate::address::{Address, Inherited, ListeningSocket};
 
 /// A listener as it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Listener {
     pub address: Address,
     /// With TLS, or in clear.
     pub tls: Option<TlsFiles>,
+    /// Whether other processes may listen there too (`SO_REUSEPORT`); TCP only.
+    pub reuse_port: bool,
 }
 
 /// A listener that could not be had.
@@ -50,15 +52,15 @@ pub(super) struct Planned {
 }
 
 impl Plan {
-    /// Listens everywhere, for a server that is yet to start.
+    /// Listens everywhere, for a server that is yet to start; where a socket was inherited, with that.
     ///
     /// # Errors
     /// The first listener that cannot be had.
-    pub fn bind(wanted: impl IntoIterator<Item = Listener>) -> Result<Self, BindError> {
+    pub fn bind(wanted: impl IntoIterator<Item = Listener>, inherited: &Inherited) -> Result<Self, BindError> {
         wanted
             .into_iter()
             .enumerate()
-            .map(|(number, asked)| Planned::bind(number, asked))
+            .map(|(number, asked)| Planned::bind(number, asked, inherited))
             .collect::<Result<_, _>>()
             .map(Self)
     }
@@ -71,10 +73,10 @@ impl Plan {
 
 impl Planned {
     /// A new one.
-    pub(super) fn bind(number: usize, asked: Listener) -> Result<Self, BindError> {
+    pub(super) fn bind(number: usize, asked: Listener, inherited: &Inherited) -> Result<Self, BindError> {
         let tls = load(&asked)?;
-        let bound =
-            ListeningSocket::bind(&asked.address).and_then(|socket| Ok((socket.address(&asked.address)?, socket)));
+        let bound = inherited.listen(&asked.address, asked.reuse_port);
+        let bound = bound.and_then(|socket| Ok((socket.address(&asked.address)?, socket)));
         match bound {
             Ok((address, socket)) => Ok(Self { number, asked, address, tls, socket: Some(socket) }),
             Err(cause) => Err(BindError::Address { address: asked.address, cause }),

@@ -13,8 +13,8 @@ use super::plan::{BindError, Listener, Plan, Planned, load};
 use super::tls::ServerTls;
 use super::worker::{Queue, Worker};
 use super::{Handler, Limits};
-use crate::address::Address;
-use crate::stage::{Control, Stage, control};
+use crate::address::{Address, Inherited};
+use crate::stage::{Control, Stage};
 
 /// Workers, and the listeners whose connections they serve.
 pub struct Server {
@@ -27,6 +27,7 @@ pub struct Server {
     /// Listeners that accept no more, while some of their connections finish what they are doing.
     closing: Vec<(usize, Control)>,
     next: usize,
+    inherited: Inherited,
 }
 
 /// A listener that accepts.
@@ -43,8 +44,9 @@ struct Open {
 }
 
 impl Server {
-    /// Starts `workers` threads; `handler` is called once on each of them, and `connections` counts theirs. Nothing is accepted before
-    /// [`apply`](Self::apply). It drains and ends with `control`.
+    /// Starts `workers` threads; `handler` is called once on each of them, and `connections` counts theirs. Nothing is
+    /// accepted before [`apply`](Self::apply). New listeners that come later find their sockets among the `inherited`. It
+    /// drains and ends with `control`.
     ///
     /// # Errors
     /// A thread that the system refuses, or what `handler` fails with.
@@ -52,6 +54,7 @@ impl Server {
         workers: usize,
         connections: Connections,
         control: &Control,
+        inherited: Inherited,
         handler: impl Fn() -> Result<H, E> + Send + Sync + 'static,
     ) -> io::Result<Self>
     where
@@ -72,6 +75,7 @@ impl Server {
             open: Vec::new(),
             closing: Vec::new(),
             next: 0,
+            inherited,
         })
     }
 
@@ -86,7 +90,7 @@ impl Server {
             match free.iter().position(|open| open.asked.address.is_at(&asked.address)) {
                 Some(at) => planned.push(free.remove(at).keep(asked)?),
                 None => {
-                    planned.push(Planned::bind(next, asked)?);
+                    planned.push(Planned::bind(next, asked, &self.inherited)?);
                     next += 1;
                 }
             }
@@ -125,7 +129,7 @@ impl Server {
     fn open(&self, planned: Planned, limits: &Limits) -> Option<Open> {
         let Planned { number, asked, address, tls, socket } = planned;
         let terms = Arc::new(ArcSwap::from_pointee(Terms { tls: tls.clone(), limits: *limits }));
-        let control = control();
+        let control = self.control.part();
         let acceptor = Acceptor {
             number,
             terms: Arc::clone(&terms),
@@ -168,6 +172,12 @@ impl Open {
             && let Err(error) = address.set_permissions()
         {
             tracing::error!(%error, address = %planned.address, "the socket's mode and owner could not be changed");
+        }
+        if planned.asked.reuse_port != self.asked.reuse_port {
+            tracing::warn!(
+                "listen.reuse_port of {}: has changed, which takes effect with the next start",
+                self.address
+            );
         }
         if planned.asked.tls != self.asked.tls {
             self._renewing = renewing(planned.tls.clone());

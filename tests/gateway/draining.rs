@@ -1,5 +1,6 @@
 //! A stop that loses nothing: what is in flight is answered, and nothing new begins.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use tokio::net::TcpStream;
 use wxgate::sandbox::{Fault, Gate, Sandbox};
 use wxgate::stage::Stage;
@@ -117,4 +118,100 @@ async fn the_end_does_not_wait() {
     gateway.control.advance(Stage::Ended);
     assert!(caller.try_reply_to("POST").await.is_none());
     gateway.stopped().await.unwrap();
+}
+
+/// In a pause between two requests, and with its request on the way: nobody who has just connected is turned away.
+#[tokio::test]
+async fn who_has_just_connected_is_served_once_more() {
+    let wechat = sandbox().await;
+    let gateway = Gateway::with(&wechat, "").await;
+    let mut fresh = Vec::new();
+    for _ in 0..20 {
+        fresh.push(gateway.connect().await); // some of them wait in the kernel's queue
+    }
+    gateway.drain();
+    for caller in &mut fresh {
+        caller.request("POST", PATH, &[], b"{}").await;
+    }
+    for caller in &mut fresh {
+        assert_eq!(caller.reply().await.status, 200);
+        assert_eq!(caller.until_end().await, Some(Vec::new()));
+    }
+    gateway.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn before_the_drain_callers_are_served_and_told_to_go_elsewhere() {
+    let wechat = sandbox().await;
+    let gateway = Gateway::with(&wechat, "").await;
+    let mut kept = gateway.connect().await;
+    kept.request("GET", PATH, &[], b"").await;
+    assert_eq!(kept.reply().await.field("connection"), None);
+    gateway.control.advance(Stage::Leaving);
+    kept.request("GET", PATH, &[], b"").await;
+    let reply = kept.reply().await;
+    assert_eq!((reply.status, reply.field("connection")), (200, Some("close")));
+    assert_eq!(kept.until_end().await, Some(Vec::new()));
+    assert_eq!(gateway.get(PATH).await.status, 200, "new ones are still accepted");
+    gateway.drain();
+    gateway.stopped().await.unwrap();
+}
+
+/// Ten uploads that come in pieces and ten downloads that trickle, each in the middle when the drain begins.
+#[tokio::test]
+async fn uploads_and_downloads_that_are_under_way_are_finished_whole() {
+    const LENGTH: usize = 2 << 20; // more than stays in memory
+    let wechat = sandbox().await;
+    let answer: Vec<u8> = (0..64 << 10).map(|number: u32| number.to_be_bytes()[3]).collect();
+    let trickling = Fault::at("/wxa/down").body(answer.clone()).pace(8 << 10, std::time::Duration::from_millis(20));
+    wechat.world().faults().add(trickling);
+    let gateway = Gateway::with(&wechat, "").await;
+    let (mut up, mut down) = (Vec::new(), Vec::new());
+    for number in 0..10 {
+        let mut caller = gateway.connect().await;
+        let head = format!("POST /wxa/up?n={number} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {LENGTH}\r\n\r\n");
+        caller.write(head).await;
+        caller.write(vec![number; LENGTH / 2]).await;
+        up.push(caller);
+        let mut caller = gateway.connect().await;
+        caller.request("GET", "/wxa/down", &[], b"").await;
+        assert_eq!(caller.head().await.unwrap().0, 200);
+        down.push(caller);
+    }
+    gateway.drain();
+    for (number, caller) in (0..).zip(&mut up) {
+        caller.write(vec![number; LENGTH / 2]).await;
+        assert_eq!(caller.reply().await.status, 200);
+    }
+    for caller in &mut down {
+        assert_eq!(caller.exactly(answer.len()).await.unwrap(), answer);
+        assert_eq!(caller.until_end().await, Some(Vec::new()));
+    }
+    gateway.stopped().await.unwrap();
+    for seen in wechat.world().journal().requests_of("/wxa/up") {
+        let number: u8 = seen.parameters("n")[0].parse().unwrap();
+        assert_eq!(seen.body_sha256, digest(&SHA256, &vec![number; LENGTH]).as_ref(), "{number}");
+    }
+}
+
+/// What does not end by itself ends with the drain's time, and nobody takes the half of it for the whole.
+#[tokio::test]
+async fn what_is_not_finished_at_the_end_breaks_off_and_is_seen_to() {
+    let wechat = sandbox().await;
+    wechat
+        .world()
+        .faults()
+        .add(Fault::at("/wxa/down").body(vec![b'x'; 1 << 20]).pace(1, std::time::Duration::from_secs(1)));
+    let gateway = Gateway::with(&wechat, "").await;
+    let mut down = gateway.connect().await;
+    down.request("GET", "/wxa/down", &[], b"").await;
+    assert_eq!(down.head().await.unwrap().0, 200);
+    let mut up = gateway.connect().await;
+    up.write("POST /wxa/up HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf").await;
+    gateway.drain();
+    gateway.control.advance(Stage::Ended);
+    assert!(down.exactly(1 << 20).await.is_none());
+    assert!(up.try_reply_to("POST").await.is_none());
+    gateway.stopped().await.unwrap();
+    assert_eq!(wechat.world().journal().count("/wxa/up"), 0, "half a body is not sent");
 }

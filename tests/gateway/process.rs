@@ -1,8 +1,9 @@
 //! The real program as a child process, as an operator starts it.
 
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::path::Path;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
@@ -25,26 +26,33 @@ impl Program {
         Self::limited("", config)
     }
 
-    /// The same under limits of the shell, such as `ulimit -n 40`.
-    pub fn limited(limits: &str, config: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("config.toml");
-        std::fs::write(&file, config).unwrap();
-        Self::start(limits, &["run", "--config", file.to_str().unwrap()], directory)
+    /// The same after commands of the shell, such as `ulimit -n 40`.
+    pub fn limited(before: &str, config: &str) -> Self {
+        let (directory, file) = configured(config);
+        Self::start(before, &["run", "--config", file.to_str().unwrap()], directory, Stdio::null())
+    }
+
+    /// With a listening socket that is there already, as systemd passes it (sd_listen_fds(3)).
+    pub fn with_socket(socket: &TcpListener, config: &str) -> Self {
+        let (directory, file) = configured(config);
+        // The only descriptor that goes over to a child by itself is one of the first three.
+        let passing = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$";
+        let stdin = Stdio::from(OwnedFd::from(socket.try_clone().unwrap()));
+        Self::start(passing, &["run", "--config", file.to_str().unwrap()], directory, stdin)
     }
 
     /// Any of its commands.
     pub fn command(arguments: &[&str]) -> Self {
-        Self::start("", arguments, tempfile::tempdir().unwrap())
+        Self::start("", arguments, tempfile::tempdir().unwrap(), Stdio::null())
     }
 
-    fn start(limits: &str, arguments: &[&str], directory: TempDir) -> Self {
+    fn start(before: &str, arguments: &[&str], directory: TempDir, stdin: Stdio) -> Self {
         let mut child = Command::new("sh")
-            .args(["-c", &format!("{limits}\nexec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_wxgate")])
+            .args(["-c", &format!("{before}\nexec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_wxgate")])
             .args(arguments)
             .current_dir(directory.path())
             .env_clear()
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -122,6 +130,14 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A directory with this configuration in it.
+fn configured(config: &str) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.toml");
+    std::fs::write(&file, config).unwrap();
+    (directory, file)
 }
 
 /// The address in a line of the log, in either of its formats.

@@ -4,6 +4,7 @@ mod accounts;
 mod listeners;
 mod load;
 mod on_demand;
+mod operator;
 mod program;
 mod refused;
 

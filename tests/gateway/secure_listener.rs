@@ -5,6 +5,7 @@ mod frames;
 mod http2;
 mod http2_abuse;
 mod http2_caller;
+mod stopping;
 mod tls;
 
 use std::net::SocketAddr;

@@ -1,6 +1,5 @@
 //! The way through a running gateway.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::target::Target;
 use super::{Through, Trouble, Way};
+use crate::cli::reachable;
 use crate::config::{Admit, Config, ListenAddress, Listener};
 use crate::egress;
 use crate::secret::{ExposeSecret, SecretString};
@@ -84,16 +84,6 @@ async fn knock(address: &ListenAddress) -> Option<Gateway> {
         }
     };
     tokio::time::timeout(CONNECT_TIMEOUT, knocking).await.ok().flatten()
-}
-
-/// A listener on every address is on loopback too.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        ip if !ip.is_unspecified() => ip,
-        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 fn name(address: &ListenAddress) -> String {

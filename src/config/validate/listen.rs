@@ -25,6 +25,7 @@ fn listener(section: &mut Section<'_>) -> Listener {
         [("placeholder", TokenEndpoint::Placeholder), ("real", TokenEndpoint::Real), ("refuse", TokenEndpoint::Refuse)];
     let listener = Listener {
         address: listen_address(section, 8080, false).unwrap_or(ListenAddress::Tcp(([127, 0, 0, 1], 0).into())),
+        reuse_port: section.read_or("reuse_port", false, boolean),
         tls: tls(section),
         account: section.read("account", text).ok().flatten(),
         token_endpoint: section.read_or("token_endpoint", TokenEndpoint::Placeholder, choice(&endpoints)),
@@ -46,6 +47,9 @@ fn listener(section: &mut Section<'_>) -> Listener {
                                use \"placeholder\", demand callers with admit, or listen on 127.0.0.1";
                 section.problem("token_endpoint", message);
             }
+        }
+        ListenAddress::Unix { .. } if listener.reuse_port => {
+            section.problem("reuse_port", "is for TCP; a Unix socket is one process's, or one that systemd hands over");
         }
         ListenAddress::Unix { .. } if listener.tls.is_some() => {
             section.problem("tls", "is for TCP; a Unix socket never leaves the machine");

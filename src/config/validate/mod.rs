@@ -23,7 +23,7 @@ use super::environment::Environment;
 use super::problem::Findings;
 use super::secret_source;
 use super::section::Section;
-use super::value::{choice, count, duration, errcode, host_name, path, size};
+use super::value::{choice, count, duration, duration_or_zero, errcode, host_name, path, size};
 use super::{AccessLines, Admin, Body, Config, Heal, Log, LogFormat, LogLevel, Server, Token, disk};
 
 /// The configuration, which may be trusted if no problem was found.
@@ -69,6 +69,7 @@ fn server(section: &mut Section<'_>) -> Server {
         head_timeout: section.read_or("head_timeout", Duration::from_secs(15), duration),
         idle_timeout: section.read_or("idle_timeout", Duration::from_secs(75), duration),
         send_timeout: section.read_or("send_timeout", Duration::from_secs(30), duration),
+        stop_delay: section.read_or("stop_delay", Duration::ZERO, duration_or_zero),
         drain_timeout: section.read_or("drain_timeout", Duration::from_secs(25), duration),
     }
 }

@@ -1,5 +1,7 @@
 //! Where a listener is: a TCP address or a Unix socket.
 
+mod inherited;
+
 use std::fmt;
 use std::fs;
 use std::io;
@@ -9,6 +11,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+pub use inherited::Inherited;
 
 /// Connections that the kernel keeps waiting while none is accepted; the kernel lowers it to its own limit.
 const BACKLOG: i32 = 4_096;
@@ -46,6 +50,9 @@ impl Address {
 
 impl UnixAddress {
     /// Gives the socket file its mode and owner.
+    ///
+    /// # Errors
+    /// The system refuses it.
     pub fn set_permissions(&self) -> io::Result<()> {
         fs::set_permissions(&self.path, fs::Permissions::from_mode(self.mode))?;
         match self.owner {
@@ -66,11 +73,22 @@ impl fmt::Display for Address {
 
 /// A listening socket that is not yet served. It does not block.
 #[derive(Debug)]
-pub enum ListeningSocket {
+pub struct ListeningSocket {
+    /// The socket.
+    pub socket: Listening,
+    /// Its file, where it has one that goes with it.
+    pub file: Option<SocketFile>,
+    /// Whether another process may have it too, and serve what waits in its queue.
+    pub is_shared: bool,
+}
+
+/// One of the kinds of socket that listen.
+#[derive(Debug)]
+pub enum Listening {
     /// TCP.
     Tcp(TcpListener),
-    /// A Unix socket, and its file.
-    Unix(UnixListener, SocketFile),
+    /// A Unix socket.
+    Unix(UnixListener),
 }
 
 /// A socket file of ours; it goes with the listener, unless another process has put its own in the place.
@@ -89,13 +107,13 @@ impl Drop for SocketFile {
 }
 
 impl ListeningSocket {
-    /// Listens on `address`.
+    /// Listens on `address`; with `reuse_port`, beside other processes that do so too (`SO_REUSEPORT`).
     ///
     /// # Errors
     /// The system refuses it.
-    pub fn bind(address: &Address) -> io::Result<Self> {
+    pub fn bind(address: &Address, reuse_port: bool) -> io::Result<Self> {
         match address {
-            Address::Tcp(address) => listen_tcp(*address).map(Self::Tcp),
+            Address::Tcp(address) => listen_tcp(*address, reuse_port),
             Address::Unix(address) => listen_unix(address),
         }
     }
@@ -105,20 +123,23 @@ impl ListeningSocket {
     /// # Errors
     /// The system does not tell.
     pub fn address(&self, asked: &Address) -> io::Result<Address> {
-        match self {
-            Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
-            Self::Unix(..) => Ok(asked.clone()),
+        match &self.socket {
+            Listening::Tcp(listener) => listener.local_addr().map(Address::Tcp),
+            Listening::Unix(_) => Ok(asked.clone()),
         }
     }
 }
 
-fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen_tcp(address: SocketAddr, reuse_port: bool) -> io::Result<ListeningSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?; // a restart must not wait for old connections' TIME_WAIT
+    if reuse_port {
+        socket.set_reuse_port(true)?;
+    }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    Ok(socket.into())
+    Ok(ListeningSocket { socket: Listening::Tcp(socket.into()), file: None, is_shared: reuse_port })
 }
 
 fn listen_unix(address: &UnixAddress) -> io::Result<ListeningSocket> {
@@ -130,7 +151,7 @@ fn listen_unix(address: &UnixAddress) -> io::Result<ListeningSocket> {
     address.set_permissions()?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    Ok(ListeningSocket::Unix(socket.into(), file))
+    Ok(ListeningSocket { socket: Listening::Unix(socket.into()), file: Some(file), is_shared: false })
 }
 
 /// A socket file outlives a process that was killed. It is removed only when nobody answers behind it.
@@ -159,7 +180,7 @@ mod tests {
     fn a_socket_file_has_its_mode_and_goes_with_its_listener() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
-        let listening = ListeningSocket::bind(&unix(path.clone())).unwrap();
+        let listening = ListeningSocket::bind(&unix(path.clone()), false).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         drop(listening);
         assert!(!path.exists());
@@ -170,12 +191,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         drop(UnixListener::bind(&path).unwrap()); // the file stays behind
-        let listening = ListeningSocket::bind(&unix(path.clone())).unwrap();
-        let refused = ListeningSocket::bind(&unix(path.clone())).unwrap_err();
+        let listening = ListeningSocket::bind(&unix(path.clone()), false).unwrap();
+        let refused = ListeningSocket::bind(&unix(path.clone()), false).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         drop(listening);
         fs::write(&path, "precious").unwrap();
-        assert!(ListeningSocket::bind(&unix(path.clone())).is_err());
+        assert!(ListeningSocket::bind(&unix(path.clone()), false).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"precious");
     }
 
@@ -183,9 +204,9 @@ mod tests {
     fn a_listener_leaves_its_successors_socket_file_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
-        let old = ListeningSocket::bind(&unix(path.clone())).unwrap();
+        let old = ListeningSocket::bind(&unix(path.clone()), false).unwrap();
         fs::remove_file(&path).unwrap();
-        let _new = ListeningSocket::bind(&unix(path.clone())).unwrap();
+        let _new = ListeningSocket::bind(&unix(path.clone()), false).unwrap();
         drop(old);
         assert!(path.exists());
     }
