@@ -83,6 +83,14 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// Lets a request have what is the same for everybody: somebody may follow a link from another site.
+pub(super) async fn visit(State(rules): State<Arc<Rules>>, request: Request, next: Next) -> Response {
+    match rules.own_host(request.headers()) {
+        Ok(_) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
 /// Lets a request look.
 pub(super) async fn look(State(rules): State<Arc<Rules>>, request: Request, next: Next) -> Response {
     match rules.may_look(request.headers()) {
@@ -105,7 +113,8 @@ pub(super) async fn change(
 }
 
 impl Rules {
-    fn may_look(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    /// The `Host`, which must be one by which this listener may be called.
+    fn own_host<'h>(&self, headers: &'h HeaderMap) -> Result<&'h str, Refusal> {
         let mut hosts = headers.get_all(HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Refusal::Host) };
         let host = host.to_str().map_err(|_| Refusal::Host)?;
@@ -113,6 +122,11 @@ impl Rules {
         if self.loopback && !is_own_name(&name, &self.hosts) {
             return Err(Refusal::Misdirected);
         }
+        Ok(host)
+    }
+
+    fn may_look(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let host = self.own_host(headers)?;
         let own = |origin: &str| origin.split_once("://").is_some_and(|(_, from)| from.eq_ignore_ascii_case(host));
         let origins = headers.get_all(ORIGIN).iter();
         if is_from_other_site(headers) || !origins.map(|origin| origin.to_str()).all(|origin| origin.is_ok_and(own)) {

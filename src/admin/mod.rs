@@ -4,6 +4,7 @@
 mod guard;
 mod health;
 mod levels;
+mod page;
 mod refresh;
 mod reload;
 mod requests;
@@ -120,6 +121,7 @@ fn routes(site: Site, rules: Arc<Rules>) -> Router {
         .route("/reload", post(reload::reload))
         .route("/stop", post(stop::stop))
         .route_layer(from_fn_with_state(Arc::clone(&rules), guard::change));
+    let page = Router::new().route("/", get(page::page)).layer(from_fn_with_state(Arc::clone(&rules), guard::visit));
     Router::new()
         .route("/livez", get("ok\n"))
         .route("/readyz", get(health::readyz))
@@ -129,6 +131,7 @@ fn routes(site: Site, rules: Arc<Rules>) -> Router {
         .merge(changing)
         .with_state(site)
         .layer(from_fn_with_state(rules, guard::look))
+        .merge(page)
 }
 
 async fn metrics(State(view): State<Arc<View>>) -> Result<impl IntoResponse, StatusCode> {

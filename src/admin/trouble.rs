@@ -30,11 +30,14 @@ pub(super) struct Trouble {
     /// How many tokens died early.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) count: Option<usize>,
+    /// The name of the level that is nearly full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) level: Option<&'static str>,
 }
 
 impl Trouble {
     fn new(kind: &'static str, text: String) -> Self {
-        Self { kind, text, errcode: None, address: None, count: None }
+        Self { kind, text, errcode: None, address: None, count: None, level: None }
     }
 }
 
@@ -101,7 +104,7 @@ pub(super) fn of_levels(levels: &[Level]) -> Vec<Trouble> {
         let reading = level.read();
         let limit = reading.limit.filter(|&limit| reading.now.saturating_mul(10) >= limit.saturating_mul(NEARLY))?;
         let text = format!("{}: {} of {limit}; raise {}, or find what fills it", level.what, reading.now, level.key?);
-        Some(Trouble::new("nearly_full", text))
+        Some(Trouble { level: Some(level.name), ..Trouble::new("nearly_full", text) })
     });
     near.collect()
 }

@@ -55,7 +55,7 @@ pub(super) async fn sandbox(options: &Options) -> ExitCode {
 async fn bind_and_serve(config: Config, wechat: &Sandbox) -> Result<(), AppError> {
     let app = App::bind(config).await?;
     for gateway in app.addresses() {
-        introduce(gateway, wechat.address());
+        introduce(gateway, wechat.address(), app.admin_address());
     }
     serve(app).await
 }
@@ -85,7 +85,8 @@ fn account(text: &str) -> Result<Account, &'static str> {
 }
 
 #[expect(clippy::print_stdout, reason = "a command speaks to the person who typed it")]
-fn introduce(gateway: SocketAddr, wechat: SocketAddr) {
+fn introduce(gateway: SocketAddr, wechat: SocketAddr, admin: Option<SocketAddr>) {
+    let page = admin.map_or_else(String::new, |admin| format!("  # how it goes, in a browser\n  http://{admin}/\n\n"));
     println!(
         "A gateway at http://{gateway}, and behind it a simulated WeChat at http://{wechat}. Try it:\n\
          \n\
@@ -96,6 +97,7 @@ fn introduce(gateway: SocketAddr, wechat: SocketAddr) {
          \x20 curl -X POST 'http://{wechat}/_sandbox/kill-tokens'\n\
          \x20 curl -i 'http://{gateway}/cgi-bin/user/info?openid=o6_bmjrPTlm6_2sgVt7hMZOPfL2M'\n\
          \n\
+         {page}\
          Ctrl-C stops it.\n"
     );
 }

@@ -1,0 +1,65 @@
+// The last quarter of an hour as small charts. One unit to the right is one sample; the latest is at the right edge.
+
+const SLOTS = 180;
+const HEIGHT = 60;
+
+// The least round number that is not below `value`.
+function roundUp(value) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(value, 1e-9)));
+  return [1, 1.5, 2, 3, 4, 5, 7.5, 10].map((step) => step * power).find((step) => step >= value * 0.999999) ?? 1;
+}
+
+function chart({ id, label, top, topText, samples, layers }) {
+  return h('div', { class: 'chart' },
+    h('span', { class: 'axis' }, topText),
+    h('svg', { viewBox: `0 0 ${SLOTS} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label, 'data-chart': id, 'data-samples': samples },
+      [0, 0.5, 1].map((share) => h('path', { class: 'grid', d: `M0 ${HEIGHT * share}H${SLOTS}` })),
+      layers(top),
+      hovered?.chart === id && hovered.at < samples &&
+        h('path', { class: 'hair', d: `M${SLOTS - samples + hovered.at + 0.5} 0V${HEIGHT}` })));
+}
+
+function place(at, count) {
+  return SLOTS - count + at + 0.5;
+}
+
+function height(value, top) {
+  return round(HEIGHT - (Math.min(value, top) / top) * HEIGHT);
+}
+
+function round(value) {
+  return Math.round(value * 100) / 100;
+}
+
+// A line through the values, with gaps where there are none.
+function line(values, top) {
+  let pen = 'M';
+  let path = '';
+  values.forEach((value, at) => {
+    if (value === null) {
+      pen = 'M';
+      return;
+    }
+    const next = values[at + 1];
+    path += `${pen}${place(at, values.length)} ${height(value, top)}`;
+    if (pen === 'M' && (next === null || next === undefined)) path += 'h0.01'; // alone, it is a dot
+    pen = 'L';
+  });
+  return path;
+}
+
+// The line, filled down to the base.
+function area(values, top) {
+  if (values.length === 0) return '';
+  const first = place(0, values.length);
+  return `${line(values, top)}V${HEIGHT}H${first}Z`;
+}
+
+// Bars from `below` up to `below` and the value.
+function bars(values, below, top) {
+  return values.map((value, at) => {
+    if (value === 0) return '';
+    const [from, to] = [height(below[at], top), height(below[at] + value, top)];
+    return `M${place(at, values.length) - 0.45} ${from}V${to}h0.9V${from}Z`;
+  }).join('');
+}
