@@ -121,7 +121,8 @@ fn routes(site: Site, rules: Arc<Rules>) -> Router {
         .route("/reload", post(reload::reload))
         .route("/stop", post(stop::stop))
         .route_layer(from_fn_with_state(Arc::clone(&rules), guard::change));
-    let page = Router::new().route("/", get(page::page)).layer(from_fn_with_state(Arc::clone(&rules), guard::visit));
+    let page =
+        Router::new().route("/", get(page::page)).route_layer(from_fn_with_state(Arc::clone(&rules), guard::visit));
     Router::new()
         .route("/livez", get("ok\n"))
         .route("/readyz", get(health::readyz))

@@ -208,3 +208,19 @@ async fn pages_of_other_sites_and_rebound_names_may_not_look() {
         }
     }
 }
+
+/// It holds no data, and people follow links to it.
+#[tokio::test]
+async fn the_page_may_be_visited_from_a_link_but_not_by_a_rebound_name() {
+    let wechat = sandbox().await;
+    let gateway = Gateway::with(&wechat, ADMIN).await;
+    let reply = ask(&gateway, "GET", "/", &[("Host", "localhost"), ("Sec-Fetch-Site", "cross-site")]).await;
+    assert_eq!((reply.status, reply.field("content-type")), (200, Some("text/html; charset=utf-8")));
+    let policy = reply.field("content-security-policy").unwrap();
+    for part in
+        ["default-src 'none'", "script-src 'sha256-", "frame-ancestors 'none'", "require-trusted-types-for 'script'"]
+    {
+        assert!(policy.contains(part), "{part} in {policy}");
+    }
+    assert_eq!(ask(&gateway, "GET", "/", &[("Host", "evil.example")]).await.status, 421);
+}

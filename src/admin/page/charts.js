@@ -1,6 +1,7 @@
 // The last quarter of an hour as small charts. One unit to the right is one sample; the latest is at the right edge.
 
-const SLOTS = 180;
+// A gateway that has just started has few samples: room for this many at least.
+const LEAST_SLOTS = 24;
 const HEIGHT = 60;
 
 // The least round number that is not below `value`.
@@ -12,15 +13,19 @@ function roundUp(value) {
 function chart({ id, label, top, topText, samples, layers }) {
   return h('div', { class: 'chart' },
     h('span', { class: 'axis' }, topText),
-    h('svg', { viewBox: `0 0 ${SLOTS} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label, 'data-chart': id, 'data-samples': samples },
-      [0, 0.5, 1].map((share) => h('path', { class: 'grid', d: `M0 ${HEIGHT * share}H${SLOTS}` })),
+    h('svg', { viewBox: `0 0 ${slots(samples)} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label, 'data-chart': id, 'data-samples': samples },
+      [0, 0.5, 1].map((share) => h('path', { class: 'grid', d: `M0 ${HEIGHT * share}H${slots(samples)}` })),
       layers(top),
       hovered?.chart === id && hovered.at < samples &&
-        h('path', { class: 'hair', d: `M${SLOTS - samples + hovered.at + 0.5} 0V${HEIGHT}` })));
+        h('path', { class: 'hair', d: `M${place(hovered.at, samples)} 0V${HEIGHT}` })));
+}
+
+function slots(count) {
+  return Math.max(LEAST_SLOTS, count);
 }
 
 function place(at, count) {
-  return SLOTS - count + at + 0.5;
+  return slots(count) - count + at + 0.5;
 }
 
 function height(value, top) {

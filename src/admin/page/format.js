@@ -18,6 +18,7 @@ function duration(seconds) {
 
 function milliseconds(value) {
   if (value === null || value === undefined) return '–';
+  if (value < 0.05) return '< 1 ms';
   if (value >= 1000) return `${number(value / 1000, value >= 10000 ? 0 : 1)} s`;
   return `${number(value, value < 10 ? 1 : 0)} ms`;
 }

@@ -150,7 +150,7 @@ document.addEventListener('pointermove', (event) => {
   if (picture) {
     const box = picture.getBoundingClientRect();
     const samples = Number(picture.dataset.samples);
-    const at = Math.floor(((event.clientX - box.left) / box.width) * SLOTS) - (SLOTS - samples);
+    const at = Math.floor(((event.clientX - box.left) / box.width) * slots(samples)) - (slots(samples) - samples);
     if (at >= 0 && at < samples) hovered = { chart: picture.dataset.chart, at };
   }
   render();
