@@ -9,6 +9,7 @@ use crate::app::{App, AppError};
 use crate::config::{self, Config, Environment};
 use crate::sandbox::{Account, Sandbox, Settings};
 use crate::secret::ExposeSecret;
+use crate::server::Address;
 use crate::telemetry;
 
 /// Where the sandbox listens, on 127.0.0.1, and the accounts that it knows besides its own.
@@ -85,7 +86,7 @@ fn account(text: &str) -> Result<Account, &'static str> {
 }
 
 #[expect(clippy::print_stdout, reason = "a command speaks to the person who typed it")]
-fn introduce(gateway: SocketAddr, wechat: SocketAddr, admin: Option<SocketAddr>) {
+fn introduce(gateway: SocketAddr, wechat: SocketAddr, admin: Option<&Address>) {
     let page = admin.map_or_else(String::new, |admin| format!("  # how it goes, in a browser\n  http://{admin}/\n\n"));
     println!(
         "A gateway at http://{gateway}, and behind it a simulated WeChat at http://{wechat}. Try it:\n\

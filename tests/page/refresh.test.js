@@ -56,8 +56,8 @@ test('a yes asks WeChat once and says what came of it', async () => {
   assert.deepEqual(wrong, []);
 });
 
-test('without its field, the guard refuses, and the page says so', async () => {
-  const { page } = await open(chrome, world.page);
+test('what the guard refuses, the page says, and asks for the token that lets people in from elsewhere', async () => {
+  const { page, requests } = await open(chrome, world.page);
   const before = await fetches();
   await page.route('**/refresh', (route) => {
     const headers = route.request().headers();
@@ -68,6 +68,16 @@ test('without its field, the guard refuses, and the page says so', async () => {
   await page.getByRole('button', { name: 'Fetch', exact: true }).click();
   await page.getByText('needs the field X-Wxgate-Admin: 1').waitFor();
   assert.equal(await fetches(), before);
+
+  await page.unroute('**/refresh');
+  const field = page.getByLabel('admin.token');
+  await button(page).click();
+  await field.fill('the-admin-token');
+  await page.getByRole('button', { name: 'Fetch', exact: true }).click();
+  await page.getByText('WeChat handed out the same token').waitFor();
+  assert.equal(posts(requests).at(-1).headers().authorization, 'Bearer the-admin-token');
+  await button(page).click();
+  assert.equal(await field.inputValue(), '', 'it is kept nowhere');
 });
 
 test('a page of another site can neither fetch a token nor read the status', async () => {

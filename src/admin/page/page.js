@@ -8,6 +8,7 @@ let answeredAt = null; // when
 let gone = null; // why it says nothing now: { why } or { status }
 let hovered = null; // the sample under the pointer: { chart, at }
 let everyFailure = false; // whether all of them are shown
+let wantsToken = false; // whether the listener has asked for admin.token
 const outcomes = {}; // by account: what the operator's wish came to
 let language = remembered('language', ['en', 'zh']) ?? firstLanguage();
 let theme = remembered('theme', ['auto', 'light', 'dark']) ?? 'auto';
@@ -107,11 +108,13 @@ function confirmRefresh(name) {
   patch(dialog, [
     h('h2', { id: 'confirm-title' }, words.confirmTitle(name)), h('p', {}, words.confirmText),
     endpoint === 'classic' ? h('span', {}) : h('label', {}, h('input', { type: 'checkbox', id: 'force' }), h('span', {}, words.confirmForce)),
+    wantsToken ? h('label', { class: 'field' }, words.adminToken, h('input', { type: 'password', id: 'token', autocomplete: 'off' })) : h('span', {}),
     h('div', { class: 'actions' },
       h('button', { type: 'button', 'data-do': 'close' }, words.cancel), h('button', { type: 'button', class: 'main', 'data-do': 'go', 'data-value': name }, words.confirmGo)),
   ]);
   const force = document.getElementById('force');
   if (force) force.checked = false;
+  if (wantsToken) document.getElementById('token').value = '';
   dialog.showModal();
 }
 
@@ -119,15 +122,18 @@ DEEDS.close = () => document.getElementById('confirm').close();
 
 DEEDS.go = (name) => {
   const force = document.getElementById('force')?.checked === true;
+  const token = document.getElementById('token')?.value; // used once, and kept nowhere
   DEEDS.close();
-  refresh(name, force);
+  refresh(name, force, token);
 };
 
-async function refresh(name, force) {
+async function refresh(name, force, token) {
   outcomes[name] = 'waiting';
   const path = `accounts/${encodeURIComponent(name)}/refresh${force ? '?force=true' : ''}`;
   try {
-    const answer = await fetch(path, { method: 'POST', headers: { 'X-Wxgate-Admin': '1' } });
+    const headers = { 'X-Wxgate-Admin': '1', ...(token && { Authorization: `Bearer ${token}` }) };
+    const answer = await fetch(path, { method: 'POST', headers });
+    wantsToken ||= answer.status === 403;
     const text = await answer.text();
     let said = {};
     try {
