@@ -83,17 +83,14 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Lets a request have what is the same for everybody: somebody may follow a link from another site.
-pub(super) async fn visit(State(rules): State<Arc<Rules>>, request: Request, next: Next) -> Response {
-    match rules.own_host(request.headers()) {
-        Ok(_) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
-    }
-}
-
-/// Lets a request look.
+/// Lets a request look. The page is the same for everybody and holds no data, so people may follow a link to it from
+/// another site; what it asks for then is asked by a page of this one.
 pub(super) async fn look(State(rules): State<Arc<Rules>>, request: Request, next: Next) -> Response {
-    match rules.may_look(request.headers()) {
+    let outcome = match request.uri().path() {
+        "/" => rules.own_host(request.headers()).map(|_| ()),
+        _ => rules.may_look(request.headers()),
+    };
+    match outcome {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }

@@ -121,9 +121,8 @@ fn routes(site: Site, rules: Arc<Rules>) -> Router {
         .route("/reload", post(reload::reload))
         .route("/stop", post(stop::stop))
         .route_layer(from_fn_with_state(Arc::clone(&rules), guard::change));
-    let page =
-        Router::new().route("/", get(page::page)).route_layer(from_fn_with_state(Arc::clone(&rules), guard::visit));
     Router::new()
+        .route("/", get(page::page))
         .route("/livez", get("ok\n"))
         .route("/readyz", get(health::readyz))
         .route("/startupz", get(health::startupz))
@@ -132,7 +131,6 @@ fn routes(site: Site, rules: Arc<Rules>) -> Router {
         .merge(changing)
         .with_state(site)
         .layer(from_fn_with_state(rules, guard::look))
-        .merge(page)
 }
 
 async fn metrics(State(view): State<Arc<View>>) -> Result<impl IntoResponse, StatusCode> {
