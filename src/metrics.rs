@@ -19,6 +19,7 @@ pub struct Metrics {
     unknown_callers: Counter,
     heals: Family<Heal, Counter>,
     heals_attempted: Family<Account, Counter>,
+    upstream_failovers: Family<Upstream, Counter>,
 }
 
 /// One caller's counters.
@@ -60,6 +61,11 @@ struct Account {
 struct Heal {
     account: String,
     outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Upstream {
+    upstream: String,
 }
 
 /// Something that rises and falls, read when somebody looks.
@@ -123,7 +129,13 @@ impl Default for Metrics {
             "Requests for which a heal was called for; those whose caller left meanwhile are in neither outcome",
             heals_attempted.clone(),
         );
-        Self { registry, callers, unknown_callers, heals, heals_attempted }
+        let upstream_failovers = Family::default();
+        registry.register(
+            "upstream_failovers",
+            "Requests and token fetches that went here because the upstreams before it were down or had failed",
+            upstream_failovers.clone(),
+        );
+        Self { registry, callers, unknown_callers, heals, heals_attempted, upstream_failovers }
     }
 }
 
@@ -149,6 +161,11 @@ impl Metrics {
         let counter = |outcome| self.heals.get_or_create(&Heal { account: account.to_owned(), outcome }).clone();
         let attempted = self.heals_attempted.get_or_create(&Account { account: account.to_owned() }).clone();
         HealCounters { attempted, healed: counter("healed"), failed: counter("failed") }
+    }
+
+    /// What the upstream of this host takes over from those before it.
+    pub fn upstream_failovers(&self, host: &str) -> Counter {
+        self.upstream_failovers.get_or_create(&Upstream { upstream: host.to_owned() }).clone()
     }
 
     /// All of it.

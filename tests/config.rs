@@ -15,7 +15,7 @@ const CREDENTIALS: [(&str, &str); 2] = [("WXGATE_APPID", "wx1234"), ("WXGATE_SEC
 const ACCOUNT: &str = "[[account]]\nname = 'main'\nappid = 'wx1234'\nsecret = 's3cr3t-value'\n";
 
 /// Two values for every scalar key outside lists.
-const SCALARS: [(&str, &str, [&str; 2]); 47] = [
+const SCALARS: [(&str, &str, [&str; 2]); 49] = [
     ("listen", "address", ["127.0.0.1:9999", "127.0.0.1:9998"]),
     ("listen", "mode", ["0600", "0666"]),
     ("listen", "owner", ["root", ":0"]),
@@ -48,6 +48,8 @@ const SCALARS: [(&str, &str, [&str; 2]); 47] = [
     ("upstream", "idle_body_timeout", ["7s", "8s"]),
     ("upstream", "idle_timeout", ["7s", "8s"]),
     ("upstream", "idle_connections", ["7", "8"]),
+    ("upstream", "connection_life", ["7s", "8s"]),
+    ("upstream", "cool_down", ["7s", "8s"]),
     ("heal", "pause", ["7s", "8s"]),
     ("token", "fetch_timeout", ["7s", "8s"]),
     ("token", "wait_timeout", ["7s", "8s"]),
@@ -65,13 +67,14 @@ const SCALARS: [(&str, &str, [&str; 2]); 47] = [
     ("log", "access", ["all", "off"]),
 ];
 /// Lists and tables, which have no variable.
-const COMPOUND: [(&str, &str); 7] = [
+const COMPOUND: [(&str, &str); 8] = [
     ("listen", "admit"),
     ("listen", "hosts"),
     ("listen", "tls"),
     ("admin", "hosts"),
     ("admin", "token"),
     ("heal", "errcodes"),
+    ("upstream", "base_urls"),
     ("store", "sentinels"),
 ];
 /// Scalar keys whose value no output shows.
@@ -147,6 +150,7 @@ fn the_settings_without_a_default_in_the_example_work_too() {
     let (directory, secret) = file("shop-secret", 0o600);
     let text = example(&["## ", "#"])
         .replace("\n[listen]\n", "\n[[listen]]\n")
+        .replace("\nbase_url = ", "\n# instead of base_urls: ")
         .replace("/run/secrets/shop", secret.to_str().unwrap())
         .replace("extra-ca.pem", secret.to_str().unwrap())
         .replace("certificate.pem", secret.to_str().unwrap())
@@ -255,6 +259,14 @@ fn a_listen_variable_beside_several_listeners_is_an_error() {
     let problems = from_text(&text, &[("WXGATE_LISTEN_ADDRESS", "127.0.0.1:2")]).unwrap_err();
     assert_eq!(problems.0.len(), 1, "{problems}");
     assert!(problems.to_string().starts_with("listen: WXGATE_LISTEN_ADDRESS is set"), "{problems}");
+}
+
+#[test]
+fn the_variable_of_one_upstream_beside_several_is_an_error() {
+    let text = format!("[upstream]\nbase_urls = ['https://api.weixin.qq.com']\n{ACCOUNT}");
+    let problems = from_text(&text, &[("WXGATE_UPSTREAM_BASE_URL", "http://localhost")]).unwrap_err().to_string();
+    assert!(problems.starts_with("upstream.base_url: stands beside base_urls"), "{problems}");
+    assert!(problems.ends_with("(from WXGATE_UPSTREAM_BASE_URL)"), "{problems}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod tokens;
 mod traffic;
 mod trouble;
 mod units;
+mod upstreams;
 mod view;
 
 use std::io;

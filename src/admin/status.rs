@@ -13,6 +13,7 @@ use super::traffic::{Errcode, Failed, Path, Traffic};
 use super::trouble::{self, Trouble};
 use super::units::timestamp;
 use super::view::View;
+use crate::egress::Standing;
 use crate::token::{Brought, Fetched, Listed, Snapshot};
 
 /// How many endpoints are shown: the busiest.
@@ -33,6 +34,7 @@ pub(super) struct Status {
     callers: Vec<CallerStatus>,
     unknown_callers: u64,
     levels: Vec<LevelStatus>,
+    upstreams: Vec<UpstreamStatus>,
 }
 
 #[derive(Serialize)]
@@ -89,6 +91,14 @@ struct CallerStatus {
 }
 
 #[derive(Serialize)]
+struct UpstreamStatus {
+    host: String,
+    up: bool,
+    since: Option<String>,
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
 struct LevelStatus {
     name: &'static str,
     now: u64,
@@ -104,12 +114,13 @@ impl Status {
         let now = Instant::now();
         let mut history = view.history();
         history.gather(now);
+        let upstreams = (view.upstreams)();
         Self {
             version: env!("CARGO_PKG_VERSION"),
             now: timestamp(SystemTime::now()),
             started_at: timestamp(view.started_at),
             uptime_seconds: now.duration_since(view.started).as_secs(),
-            troubles: trouble::of_levels(&view.levels),
+            troubles: [trouble::of_upstreams(&upstreams), trouble::of_levels(&view.levels)].concat(),
             accounts: view.accounts.load().iter().map(|account| AccountStatus::of(view, account, now)).collect(),
             traffic: Traffic::of(&history),
             errcodes: history.errcodes().into_iter().map(Errcode::of).collect(),
@@ -122,7 +133,15 @@ impl Status {
                 .iter()
                 .map(|level| LevelStatus { name: level.name, now: level.read().now, limit: level.read().limit })
                 .collect(),
+            upstreams: upstreams.into_iter().map(UpstreamStatus::of).collect(),
         }
+    }
+}
+
+impl UpstreamStatus {
+    fn of(standing: Standing) -> Self {
+        let Standing { host, up, since, reason } = standing;
+        Self { host, up, since: since.map(timestamp), reason }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::egress::Standing;
 use crate::metrics::Level;
 use crate::token::{Failure, Snapshot, Unhealed};
 use crate::wechat::refused_ip;
@@ -98,6 +99,24 @@ fn of_unhealed(appid: &str, why: Unhealed) -> Trouble {
     }
 }
 
+/// Which of WeChat's entrances are down.
+pub(super) fn of_upstreams(upstreams: &[Standing]) -> Vec<Trouble> {
+    let down = upstreams.iter().enumerate().filter(|(_, upstream)| !upstream.up).map(|(index, upstream)| {
+        let reason = upstream.reason.as_deref().unwrap_or("it does not answer");
+        let meanwhile = match upstreams.iter().enumerate().find(|(_, other)| other.up) {
+            None => "requests cannot be sent".to_owned(),
+            Some((other, up)) if index < other => format!("requests go to {}", up.host),
+            Some(_) => "it is not needed at present".to_owned(),
+        };
+        let text = format!(
+            "{} is down, and {meanwhile}: {reason}; check the way out to it: name resolution, firewall, proxy",
+            upstream.host
+        );
+        Trouble::new("upstream_down", text)
+    });
+    down.collect()
+}
+
 /// What is nearly full.
 pub(super) fn of_levels(levels: &[Level]) -> Vec<Trouble> {
     let near = levels.iter().filter_map(|level| {
@@ -153,6 +172,21 @@ mod tests {
         snapshot.unhealed = Some((at, Unhealed::Alive));
         assert_eq!(kinds(&snapshot), ["one_path_refuses"]);
         assert!(of_account("wx1", &snapshot, at + UNHEALED_STANDS).is_empty(), "long ago");
+    }
+
+    #[test]
+    fn an_upstream_that_is_down_is_named_with_its_reason_and_what_takes_its_place() {
+        let standing = |host: &str, up| Standing { host: host.to_owned(), up, since: None, reason: None };
+        let refused = Standing { reason: Some("refused".to_owned()), ..standing("a.example", false) };
+        let text = |upstreams: &[Standing]| of_upstreams(upstreams).remove(0).text;
+        assert!(of_upstreams(&[standing("a.example", true)]).is_empty());
+        let way = "check the way out to it: name resolution, firewall, proxy";
+        assert_eq!(
+            text(&[refused.clone(), standing("b.example", true)]),
+            format!("a.example is down, and requests go to b.example: refused; {way}")
+        );
+        assert!(text(&[standing("b.example", true), refused.clone()]).contains("not needed at present"));
+        assert!(text(&[refused.clone(), standing("b.example", false)]).contains("requests cannot be sent"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::levels::Levels;
 use super::requests::Requests;
 use super::tokens::Tokens;
+use super::upstreams::{Upstreams, UpstreamsUp};
 use crate::metrics::{Level, Metrics, PREFIX, encode};
 use crate::observe::{History, Observations, RESOLUTION};
 use crate::reload::Reloader;
@@ -31,6 +32,8 @@ pub struct Shown {
     pub levels: Vec<Level>,
     /// Has the configuration read again.
     pub reloader: Reloader,
+    /// How WeChat's entrances stand at present.
+    pub upstreams: Arc<Upstreams>,
 }
 
 /// The same, as the listener's routes see it.
@@ -41,6 +44,7 @@ pub(super) struct View {
     pub(super) observations: Arc<Observations>,
     pub(super) levels: Arc<[Level]>,
     pub(super) reloader: Reloader,
+    pub(super) upstreams: Arc<Upstreams>,
     pub(super) started_at: SystemTime,
     pub(super) started: Instant,
     /// What is looked up at each scrape.
@@ -50,12 +54,13 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn new(shown: Shown) -> Self {
-        let Shown { accounts, callers, metrics, observations, kinds, levels, reloader } = shown;
+        let Shown { accounts, callers, metrics, observations, kinds, levels, reloader, upstreams } = shown;
         let levels: Arc<[Level]> = levels.into();
         let mut looked_up = Registry::with_prefix(PREFIX);
         looked_up.register_collector(Box::new(Tokens(Arc::clone(&accounts))));
         looked_up.register_collector(Box::new(Requests { observations: Arc::clone(&observations), kinds }));
         looked_up.register_collector(Box::new(Levels(Arc::clone(&levels))));
+        looked_up.register_collector(Box::new(UpstreamsUp(Arc::clone(&upstreams))));
         Self {
             accounts,
             callers,
@@ -64,6 +69,7 @@ impl View {
             observations,
             levels,
             reloader,
+            upstreams,
             started_at: SystemTime::now(),
             started: Instant::now(),
             looked_up,

@@ -195,7 +195,7 @@ fn shown(
     connections: &Connections,
     reloader: Reloader,
 ) -> Shown {
-    let callers = Arc::clone(in_force);
+    let (callers, way) = (Arc::clone(in_force), Arc::clone(in_force));
     Shown {
         accounts: tokens.roster(),
         callers: Box::new(move || callers.load().callers.names().map(str::to_owned).collect()),
@@ -204,5 +204,6 @@ fn shown(
         kinds: Kind::ALL.iter().map(|kind| kind.name()).collect(),
         levels: parts::levels(in_force, connections),
         reloader,
+        upstreams: Arc::new(move || way.load().way.egress.health.standings()),
     }
 }

@@ -9,12 +9,12 @@ use super::StopTimes;
 use crate::address::{Address, UnixAddress};
 use crate::admin::Entrance;
 use crate::config::{self, Admit, Config, ListenAddress};
-use crate::egress::{Egress, IssuerHttp, origin};
+use crate::egress::{Egress, IssuerHttp};
 use crate::gateway::{AdmitMethod, CallerSettings, Door, PathList, Rate, Rules, Setup, Way};
 use crate::metrics::Level;
 use crate::server::{Connections, Limits, Listener, Timeouts, TlsFiles};
 use crate::token::{HttpIssuer, Settings};
-use crate::upstream::Deadlines;
+use crate::upstream::{Deadlines, Keeping};
 
 pub(super) fn limits(config: &Config) -> Limits {
     let server = &config.server;
@@ -80,7 +80,7 @@ pub(super) fn door(config: &Config, listener: &config::Listener, bound: &Address
             browsers: listener.browsers,
             loopback: matches!(bound, Address::Tcp(address) if address.ip().to_canonical().is_loopback()),
             hosts: listener.hosts.clone(),
-            upstream_host: config.upstream.base_url.host.clone(),
+            upstream_hosts: config.upstream.base_urls.iter().map(|url| url.host.clone()).collect(),
             head_size: config.server.head_size,
         },
         account: listener.account.clone(),
@@ -120,8 +120,11 @@ pub(super) fn way(config: &Config, egress: Egress) -> Way {
             first_byte: upstream.first_byte_timeout,
             idle_body: upstream.idle_body_timeout,
         },
-        idle_connections: upstream.idle_connections,
-        idle_timeout: upstream.idle_timeout,
+        keeping: Keeping {
+            connections: upstream.idle_connections,
+            idle: upstream.idle_timeout,
+            life: upstream.connection_life,
+        },
     }
 }
 
@@ -129,7 +132,6 @@ pub(super) fn way(config: &Config, egress: Egress) -> Way {
 pub(crate) fn issuer(config: &Config, account: &config::Account, http: IssuerHttp) -> HttpIssuer {
     HttpIssuer::new(
         http,
-        origin(&config.upstream.base_url),
         account.appid.clone(),
         account.secret.clone(),
         config.token.fetch_timeout,

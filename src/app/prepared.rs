@@ -6,13 +6,11 @@ use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hyper::header::HeaderValue;
-
 use super::error::AppError;
 use super::parts;
 use super::tokens::{Change, Tokens};
 use crate::config::{self, Config};
-use crate::egress::{Egress, host_field};
+use crate::egress::Egress;
 use crate::gateway::{
     Account, Accounts, BodyLimits, Callers, Door, Heal, InFlight, MemoryBudget, PlaceholderKey, Setup, Way,
 };
@@ -66,7 +64,7 @@ impl Prepared {
         let same = before.as_ref().filter(|before| *before.origin == origin).map(|before| &before.setup.way);
         let way = match same {
             Some(way) => Arc::clone(way),
-            None => Arc::new(new_way(&config, &origin).await?),
+            None => Arc::new(new_way(&config, &origin, &counters.metrics).await?),
         };
         let change = tokens.plan(&config, &way.egress.issuer_http()?)?;
         let setup = setup(&config, &plan, &change.handles, way, counters, before.as_ref())?;
@@ -82,10 +80,10 @@ impl Origin {
     }
 }
 
-async fn new_way(config: &Config, origin: &Origin) -> Result<Way, AppError> {
-    let way = parts::way(config, Egress::prepare(&config.upstream, origin.own.clone()).await?);
+async fn new_way(config: &Config, origin: &Origin, metrics: &Metrics) -> Result<Way, AppError> {
+    let way = parts::way(config, Egress::prepare(&config.upstream, origin.own.clone(), metrics).await?);
     // Each worker makes its own from it later, and must not fail then.
-    way.upstream().map_err(|_| AppError::Unusable("upstream.base_url"))?;
+    way.upstream().map_err(|_| AppError::Unusable("upstream.base_urls"))?;
     Ok(way)
 }
 
@@ -101,7 +99,6 @@ fn setup(
     let accounts = config.accounts.iter().zip(tokens).map(|(account, token)| gateway_account(account, token, counters));
     let default = config.accounts.iter().find(|account| account.default).map(|account| account.name.as_str());
     let callers = config.callers.iter().map(parts::caller).collect();
-    let host = HeaderValue::from_str(&host_field(&config.upstream.base_url));
     let memory = config.body.memory_total;
     Ok(Setup {
         accounts: Accounts::new(accounts.collect::<Result<_, _>>()?, default),
@@ -111,7 +108,6 @@ fn setup(
         },
         doors: doors(config, plan, before),
         way,
-        host: host.map_err(|_| AppError::Unusable("upstream.base_url"))?,
         body: BodyLimits {
             memory: config.body.memory,
             limit: config.body.limit,

@@ -7,6 +7,7 @@ use super::say_problem;
 use crate::app;
 use crate::config::{self, Config, Environment, TokenKind};
 use crate::egress::{Egress, EgressError};
+use crate::metrics::Metrics;
 use crate::token::{Failure, Fetch, Issuer};
 use crate::wechat::Fault;
 
@@ -46,7 +47,9 @@ fn advice(kind: TokenKind, failure: &Failure) -> &'static str {
 /// that production has, and ends none.
 #[expect(clippy::print_stdout, reason = "a command speaks to the person who typed it")]
 async fn check_accounts(config: &Config) -> Result<bool, EgressError> {
-    let http = Egress::prepare(&config.upstream, app::configured_addresses(config)).await?.issuer_http()?;
+    let http = Egress::prepare(&config.upstream, app::configured_addresses(config), &Metrics::default())
+        .await?
+        .issuer_http()?;
     let mut all_well = true;
     for account in &config.accounts {
         let name = &account.name;

@@ -176,8 +176,11 @@ pub struct Body {
 /// Where WeChat is and how long it may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
-    /// `base_url`: scheme and authority only; default `https://api.weixin.qq.com`.
-    pub base_url: BaseUrl,
+    /// `base_urls`, or the one `base_url`: scheme and authority only, in the order in which they are tried, none twice; 1 …
+    /// 8; default `https://api.weixin.qq.com`.
+    pub base_urls: Vec<BaseUrl>,
+    /// `cool_down`: how long one that failed is passed over; default 30 s.
+    pub cool_down: Duration,
     /// `ca_file`: PEM certificates trusted besides the system's roots; it can be read.
     pub ca_file: Option<PathBuf>,
     /// `proxy`: an `http://` forward proxy that is asked to CONNECT.
@@ -190,8 +193,10 @@ pub struct Upstream {
     pub idle_body_timeout: Duration,
     /// `idle_timeout`: how long an unused connection is kept; default 5 s (wechat.md §4: WeChat closes them within seconds).
     pub idle_timeout: Duration,
-    /// `idle_connections`: unused connections that each worker keeps; default 256.
+    /// `idle_connections`: unused connections that each worker keeps, for each of `base_urls`; default 256.
     pub idle_connections: usize,
+    /// `connection_life`: how long a connection is used, from its making on, before another takes its place; default 2 min.
+    pub connection_life: Duration,
 }
 
 /// A scheme and an authority, and nothing else.

@@ -1,7 +1,9 @@
-//! The way out to WeChat, which requests and token fetches share: trust, name resolution, the forward proxy.
+//! The way out to WeChat, which requests and token fetches share: where it is and which of that is down, trust, name
+//! resolution, the forward proxy.
 //!
 //! WeChat's IP whitelist is checked on calls that carry the secret (wechat.md §1), so both kinds must leave by one way.
 
+mod health;
 mod issuer_http;
 mod loops;
 mod open;
@@ -15,8 +17,10 @@ use std::time::Duration;
 use data_encoding::BASE64;
 use hyper::Uri;
 use hyper::header::HeaderValue;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::rustls::ClientConfig;
 
+pub use health::{Fault, Health, Standing, Tries, Try};
 pub use issuer_http::{CALLS_AT_ONCE, IssuerHttp};
 pub use loops::OwnListeners;
 pub use open::{OpenConnection, OpenConnections};
@@ -25,19 +29,24 @@ pub use tls::TlsError;
 pub(crate) use tls::{with_roots, without_roots};
 
 use crate::config::{BaseUrl, Proxy, Upstream};
+use crate::metrics::Metrics;
 use crate::secret::{ExposeSecret, SecretString};
 
 /// How connections to WeChat are made.
 #[derive(Clone)]
 pub struct Egress {
-    /// Where requests go.
-    pub upstream: BaseUrl,
+    /// Where requests go: to the first, or to those after it while it is down.
+    pub origins: Arc<[BaseUrl]>,
+    /// Which of them are down.
+    pub health: Arc<Health>,
     /// What the upstream's certificate is held against; unused with a plain `http://` upstream.
     pub tls: Arc<ClientConfig>,
     /// The forward proxy, if there is one.
     pub proxy: Option<ForwardProxy>,
     /// Those that requests have made.
     pub connections: OpenConnections,
+    /// How long a connection may take to come about.
+    pub connect_timeout: Duration,
     own: Arc<OwnListeners>,
 }
 
@@ -83,49 +92,63 @@ impl Egress {
     ///
     /// # Errors
     /// [`EgressError`]; a name that does not resolve is none of them, since it may later.
-    pub async fn prepare(config: &Upstream, own: Vec<SocketAddr>) -> Result<Self, EgressError> {
-        let own = Arc::new(OwnListeners::new(own));
-        let tls = if config.base_url.tls {
-            with_roots(config.ca_file.as_deref(), "upstream.ca_file")?
-        } else {
-            tls::without_roots()
-        };
-        let proxy = config.proxy.as_ref().map(ForwardProxy::new).transpose()?;
+    pub async fn prepare(config: &Upstream, own: Vec<SocketAddr>, metrics: &Metrics) -> Result<Self, EgressError> {
+        let origins: Arc<[BaseUrl]> = config.base_urls.clone().into();
+        let any_tls = origins.iter().any(|origin| origin.tls);
+        let tls =
+            if any_tls { with_roots(config.ca_file.as_deref(), "upstream.ca_file")? } else { tls::without_roots() };
+        let counted = origins.iter().map(host_field).map(|host| (host.clone(), metrics.upstream_failovers(&host)));
         let egress = Self {
-            upstream: config.base_url.clone(),
+            health: Health::new(counted, config.cool_down),
+            origins,
             tls: Arc::new(tls),
-            proxy,
+            proxy: config.proxy.as_ref().map(ForwardProxy::new).transpose()?,
             connections: OpenConnections::default(),
-            own,
+            connect_timeout: config.connect_timeout,
+            own: Arc::new(OwnListeners::new(own)),
         };
-        let (host, port) = match &config.proxy {
-            Some(proxy) => (proxy.host.as_str(), proxy.port),
-            None => (egress.upstream.host.as_str(), egress.upstream.port),
+        egress.refuse_loops(config.proxy.as_ref()).await?;
+        Ok(egress)
+    }
+
+    /// Where connections go that are made here: to the proxy, where there is one.
+    async fn refuse_loops(&self, proxy: Option<&Proxy>) -> Result<(), EgressError> {
+        let first_hops: Vec<_> = match proxy {
+            Some(proxy) => vec![(proxy.host.as_str(), proxy.port)],
+            None => self.origins.iter().map(|origin| (origin.host.as_str(), origin.port)).collect(),
         };
-        let addresses = match host.parse::<IpAddr>() {
-            Ok(ip) => vec![SocketAddr::new(ip, port)],
-            Err(_) => lookup(host, port, config.connect_timeout).await,
-        };
-        match addresses.into_iter().find(|&address| egress.own.contains(address)) {
-            Some(address) => Err(EgressError::Loop { host: host.to_owned(), address }),
-            None => Ok(egress),
+        let deadline = Instant::now() + self.connect_timeout; // for all: a start must not wait on slow names
+        for (host, port) in first_hops {
+            let addresses = match host.parse::<IpAddr>() {
+                Ok(ip) => vec![SocketAddr::new(ip, port)],
+                Err(_) => lookup(host, port, deadline).await,
+            };
+            if let Some(address) = addresses.into_iter().find(|&address| self.own.contains(address)) {
+                return Err(EgressError::Loop { host: host.to_owned(), address });
+            }
         }
+        Ok(())
     }
 
     /// Names → addresses, less our own. The first hop is the proxy where there is one.
     pub fn resolver(&self) -> Resolver {
-        let port = match &self.proxy {
-            Some(proxy) => proxy.uri.port_u16().unwrap_or(80),
-            None => self.upstream.port,
+        let ports = match &self.proxy {
+            Some(proxy) => vec![proxy.uri.port_u16().unwrap_or(80)],
+            None => self.origins.iter().map(|origin| origin.port).collect(),
         };
-        Resolver::new(Arc::clone(&self.own), port)
+        Resolver::new(Arc::clone(&self.own), ports)
     }
 
-    /// An HTTP client of its own for token fetches.
+    /// What token fetches go out over.
     ///
     /// # Errors
     /// [`EgressError::Http`].
     pub fn issuer_http(&self) -> Result<IssuerHttp, EgressError> {
+        let origins = self.origins.iter().map(origin).collect();
+        Ok(IssuerHttp::new(self.issuer_client()?, origins, Arc::clone(&self.health)))
+    }
+
+    fn issuer_client(&self) -> Result<reqwest::Client, EgressError> {
         let failed = |error: reqwest::Error| EgressError::Http(error.without_url().to_string());
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured((*self.tls).clone())
@@ -134,6 +157,7 @@ impl Egress {
             .no_proxy() // the environment's HTTP_PROXY is not ours: one egress address for both ways
             .http1_only()
             .pool_max_idle_per_host(0) // a fetch every two hours; a kept connection would be a dead one
+            .connect_timeout(self.connect_timeout) // the next origin needs its time too
             .dns_resolver(self.resolver());
         if let Some(proxy) = &self.proxy {
             let mut forward = reqwest::Proxy::all(proxy.uri.to_string()).map_err(failed)?;
@@ -142,13 +166,13 @@ impl Egress {
             }
             builder = builder.proxy(forward);
         }
-        builder.build().map(IssuerHttp::new).map_err(failed)
+        builder.build().map_err(failed)
     }
 }
 
-/// What the name stands for at present; nothing where that cannot be told soon, for a start must not wait on it.
-async fn lookup(host: &str, port: u16, patience: Duration) -> Vec<SocketAddr> {
-    let looking = tokio::time::timeout(patience, tokio::net::lookup_host((host, port)));
+/// What the name stands for at present; nothing where that cannot be told soon.
+async fn lookup(host: &str, port: u16, deadline: Instant) -> Vec<SocketAddr> {
+    let looking = timeout_at(deadline, tokio::net::lookup_host((host, port)));
     looking.await.ok().and_then(Result::ok).map(Iterator::collect).unwrap_or_default()
 }
 

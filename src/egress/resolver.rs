@@ -22,24 +22,27 @@ const AT_ONCE: usize = 8;
 #[derive(Debug, Clone)]
 pub struct Resolver {
     own: Arc<OwnListeners>,
-    port: u16,
+    /// Those that may be connected to, whatever the name.
+    ports: Arc<[u16]>,
     places: Arc<Semaphore>,
 }
 
 type Resolving = Pin<Box<dyn Future<Output = io::Result<vec::IntoIter<SocketAddr>>> + Send>>;
 
 impl Resolver {
-    /// `port` is the one that will be connected to.
-    pub(super) fn new(own: Arc<OwnListeners>, port: u16) -> Self {
-        Self { own, port, places: Arc::new(Semaphore::new(AT_ONCE)) }
+    /// `ports` are those that may be connected to: a name is asked for without one.
+    pub(super) fn new(own: Arc<OwnListeners>, ports: Vec<u16>) -> Self {
+        Self { own, ports: ports.into(), places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     fn resolve_host(&self, host: String) -> Resolving {
-        let Self { own, port, places } = self.clone();
+        let Self { own, ports, places } = self.clone();
         Box::pin(async move {
             let name = host.clone();
-            let addresses = look_up(places, move || Ok((name.as_str(), port).to_socket_addrs()?.collect())).await?;
-            if let Some(address) = addresses.iter().find(|&&address| own.contains(address)) {
+            // Who asks puts the port in that it connects to.
+            let addresses = look_up(places, move || Ok((name.as_str(), 0).to_socket_addrs()?.collect())).await?;
+            let hops = addresses.iter().flat_map(|address| ports.iter().map(|&port| (address.ip(), port).into()));
+            if let Some(address) = hops.into_iter().find(|&hop| own.contains(hop)) {
                 return Err(io::Error::other(format!("{host} is {address}, one of the gateway's own listeners")));
             }
             Ok(addresses.into_iter())
@@ -92,9 +95,10 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_stands_for_ourselves_is_refused_at_each_resolve() {
         let own = Arc::new(OwnListeners::new(vec!["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()]));
-        let error = Resolver::new(Arc::clone(&own), 8080).resolve_host("localhost".to_owned()).await.unwrap_err();
+        let error =
+            Resolver::new(Arc::clone(&own), vec![443, 8080]).resolve_host("localhost".to_owned()).await.unwrap_err();
         assert!(error.to_string().contains("own listeners"), "{error}");
-        let other_port = Resolver::new(own, 8081).resolve_host("localhost".to_owned()).await.unwrap();
+        let other_port = Resolver::new(own, vec![8081]).resolve_host("localhost".to_owned()).await.unwrap();
         assert!(other_port.len() > 0);
     }
 

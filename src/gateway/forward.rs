@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hyper::header;
+use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Response};
 
@@ -160,7 +160,8 @@ impl Gateway {
         let Parts { method, headers, .. } = call.head;
         let target = rewrite::target(call.path, call.query, removed, added);
         let length = length_to_state(method, headers, call.body);
-        let head = rewrite::head(method, &target, headers, &self.setup.host, length, call.authorization_served);
+        let head =
+            |host: &HeaderValue| rewrite::head(method, &target, headers, host, length, call.authorization_served);
         let sending = self.upstream.send(method, head, || call.body.outgoing());
         Ok(call.exchange.upstream(sending).await?)
     }

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::HeaderValue;
-
 use super::admit::{Callers, Method, Rules};
 use super::body::Limits as BodyLimits;
 use super::error::Error;
@@ -12,7 +10,7 @@ use super::in_flight::InFlight;
 use super::route::Accounts;
 use crate::config::TokenEndpoint;
 use crate::egress::Egress;
-use crate::upstream::{ConnectError, Deadlines, Upstream};
+use crate::upstream::{ConnectError, Deadlines, Keeping, Upstream};
 
 /// What one reading of the configuration makes of requests. It never changes: a reload puts another in its place, and a
 /// request works under the one that it began with.
@@ -25,8 +23,6 @@ pub struct Setup {
     pub doors: Vec<(usize, Arc<Door>)>,
     /// The way to WeChat. While it is the same [`Arc`], workers keep their connections.
     pub way: Arc<Way>,
-    /// The upstream's name for `Host`.
-    pub host: HeaderValue,
     /// How bodies are taken in.
     pub body: BodyLimits,
     /// When and how to send once more.
@@ -43,10 +39,8 @@ pub struct Way {
     pub egress: Egress,
     /// How long each part of an exchange may take.
     pub deadlines: Deadlines,
-    /// Unused connections that each worker keeps …
-    pub idle_connections: usize,
-    /// … and for how long.
-    pub idle_timeout: Duration,
+    /// How long connections are kept.
+    pub keeping: Keeping,
 }
 
 /// When and how to send once more.
@@ -85,6 +79,6 @@ impl Way {
     /// # Errors
     /// The upstream's name cannot be connected to.
     pub fn upstream(&self) -> Result<Upstream, ConnectError> {
-        Upstream::new(&self.egress, self.deadlines, self.idle_connections, self.idle_timeout)
+        Upstream::new(&self.egress, self.deadlines, self.keeping)
     }
 }

@@ -4,11 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 
 use super::failure::Failure;
 use super::issuer::{Fetch, Issued, Issuer, Liveness};
 use super::schedule::lifetime;
-use crate::egress::{IssuerHttp, cause_of};
+use crate::egress::{Fault, IssuerHttp, cause_of};
 use crate::secret::{ExposeSecret, SecretString, in_query, scrub};
 use crate::wechat;
 
@@ -20,38 +21,35 @@ const LONGEST_TOKEN: usize = 2_048;
 /// The issuer of one account, over reqwest.
 pub struct HttpIssuer {
     http: IssuerHttp,
-    base_url: String,
     appid: String,
     secret: SecretString,
     timeout: Duration,
     rejecting: Vec<i64>,
 }
 
+/// A call without a whole answer.
+struct Unanswered {
+    /// What that says about where it went; `None` where an answer had begun.
+    fault: Option<Fault>,
+    failure: Failure,
+}
+
 impl HttpIssuer {
-    /// `base_url` is scheme and authority without a slash at the end; `timeout` bounds each call as a whole;
-    /// `rejecting` are the errcodes that call a token dead.
-    pub fn new(
-        http: IssuerHttp,
-        base_url: String,
-        appid: String,
-        secret: SecretString,
-        timeout: Duration,
-        rejecting: Vec<i64>,
-    ) -> Self {
-        Self { http, base_url, appid, secret, timeout, rejecting }
+    /// `timeout` bounds each call as a whole; `rejecting` are the errcodes that call a token dead.
+    pub fn new(http: IssuerHttp, appid: String, secret: SecretString, timeout: Duration, rejecting: Vec<i64>) -> Self {
+        Self { http, appid, secret, timeout, rejecting }
     }
 
-    fn request(&self, fetch: Fetch) -> reqwest::RequestBuilder {
+    fn request(&self, origin: &str, fetch: Fetch) -> reqwest::RequestBuilder {
         let secret = self.secret.expose_secret();
         match fetch {
             Fetch::Classic => self.http.client.get(format!(
-                "{}/cgi-bin/token?grant_type=client_credential&appid={}&secret={}",
-                self.base_url,
+                "{origin}/cgi-bin/token?grant_type=client_credential&appid={}&secret={}",
                 self.appid,
                 in_query(&self.secret).expose_secret()
             )),
             Fetch::Stable | Fetch::Forced => {
-                self.http.client.post(format!("{}/cgi-bin/stable_token", self.base_url)).json(&serde_json::json!({
+                self.http.client.post(format!("{origin}/cgi-bin/stable_token")).json(&serde_json::json!({
                     "grant_type": "client_credential",
                     "appid": self.appid,
                     "secret": secret,
@@ -61,27 +59,49 @@ impl HttpIssuer {
         }
     }
 
-    /// The answer's status and body, whatever they are. Waiting for a place is no part of the call's time.
-    async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), Failure> {
-        let exchange = async {
-            let mut answer = request.send().await.map_err(|error| Failure::unreachable(cause_of(error)))?;
-            let status = answer.status().as_u16();
-            let mut body = Vec::new();
-            while let Some(chunk) = answer.chunk().await.map_err(|error| Failure::unreachable(cause_of(error)))? {
-                if body.len() + chunk.len() > ANSWER_LIMIT {
-                    return Err(Failure::garbage("more than 64 KiB"));
+    /// The answer's status and body, whatever they are. Asks at the first origin that is up, and at the next one only where
+    /// nothing was sent, or the request is `repeatable`.
+    async fn exchange(
+        &self,
+        repeatable: bool,
+        request: impl Fn(&str) -> reqwest::RequestBuilder,
+    ) -> Result<(u16, Vec<u8>), Failure> {
+        let mut tries = self.http.health.tries(repeatable);
+        let mut place = tries.first();
+        loop {
+            let origin = self.http.origins.get(place.index()).map_or("", String::as_str);
+            let Unanswered { fault, failure } = match self.exchange_with(request(origin)).await {
+                Ok(answer) => {
+                    place.answered();
+                    return Ok(answer);
                 }
-                body.extend_from_slice(&chunk);
+                Err(unanswered) => unanswered,
+            };
+            let Some(fault) = fault else { return Err(failure) };
+            place.failed(fault, &failure.what);
+            let next = if repeatable || fault == Fault::Unreached { tries.next() } else { None };
+            match next {
+                Some(next) => place = next,
+                None => return Err(failure),
             }
-            Ok((status, body))
-        };
+        }
+    }
+
+    /// One call, within its time. Waiting for a place is no part of that.
+    async fn exchange_with(&self, request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), Unanswered> {
         let _place = self.http.place().await;
-        tokio::time::timeout(self.timeout, exchange).await.unwrap_or_else(|_| {
-            Err(Failure::unreachable(format_args!(
-                "no whole answer within {}",
-                humantime::format_duration(self.timeout)
-            )))
-        })
+        let deadline = Instant::now() + self.timeout;
+        let too_late = || {
+            let timeout = humantime::format_duration(self.timeout);
+            Failure::unreachable(format_args!("no whole answer within {timeout}"))
+        };
+        let answer = match timeout_at(deadline, request.send()).await {
+            Ok(answer) => answer.map_err(Unanswered::of)?,
+            Err(_) => return Err(Unanswered { fault: Some(Fault::Silent), failure: too_late() }),
+        };
+        let status = answer.status().as_u16();
+        let body = timeout_at(deadline, read_body(answer)).await.unwrap_or_else(|_| Err(too_late()));
+        body.map(|body| (status, body)).map_err(|failure| Unanswered { fault: None, failure })
     }
 
     fn read_answer(&self, status: u16, body: &[u8]) -> Result<Issued, Failure> {
@@ -103,16 +123,25 @@ impl HttpIssuer {
     }
 }
 
+impl Unanswered {
+    fn of(error: reqwest::Error) -> Self {
+        let fault = if error.is_connect() { Fault::Unreached } else { Fault::Silent };
+        Self { fault: Some(fault), failure: Failure::unreachable(cause_of(error)) }
+    }
+}
+
 impl Issuer for HttpIssuer {
     async fn fetch(&self, fetch: Fetch) -> Result<Issued, Failure> {
-        let (status, body) = self.exchange(self.request(fetch)).await?;
+        // A classic fetch mints a token and a forced one kills the one before: neither may be done twice.
+        let (status, body) = self.exchange(fetch == Fetch::Stable, |origin| self.request(origin, fetch)).await?;
         self.read_answer(status, &body)
     }
 
     async fn ask(&self, token: &SecretString) -> Liveness {
         let token = in_query(token);
-        let url = format!("{}/cgi-bin/get_api_domain_ip?access_token={}", self.base_url, token.expose_secret());
-        match self.exchange(self.http.client.get(url)).await {
+        let path = "/cgi-bin/get_api_domain_ip?access_token=";
+        let request = |origin: &str| self.http.client.get(format!("{origin}{path}{}", token.expose_secret()));
+        match self.exchange(true, request).await {
             Ok((_, body)) if wechat::errcode(&body).is_some_and(|code| self.rejecting.contains(&code)) => {
                 Liveness::Dead
             }
@@ -126,6 +155,17 @@ impl fmt::Debug for HttpIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpIssuer").field("appid", &self.appid).finish_non_exhaustive()
     }
+}
+
+async fn read_body(mut answer: reqwest::Response) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| Failure::unreachable(cause_of(error)))? {
+        if body.len() + chunk.len() > ANSWER_LIMIT {
+            return Err(Failure::garbage("more than 64 KiB"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// Something that can stand in a query and is not absurdly long.
@@ -143,13 +183,14 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use prometheus_client::metrics::counter::Counter;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio::sync::Barrier;
     use tokio::task::JoinSet;
 
     use super::*;
-    use crate::egress::CALLS_AT_ONCE;
+    use crate::egress::{CALLS_AT_ONCE, Health};
     use crate::wechat::Fault;
 
     fn issuer() -> HttpIssuer {
@@ -158,8 +199,9 @@ mod tests {
 
     fn issuer_at(base_url: &str, timeout: Duration) -> HttpIssuer {
         let http = reqwest::Client::builder().tls_backend_preconfigured(crate::egress::without_roots()).build();
-        let http = IssuerHttp::new(http.unwrap());
-        HttpIssuer::new(http, base_url.to_owned(), "wx1".to_owned(), "the-app-secret".into(), timeout, vec![40001])
+        let health = Health::new([(String::new(), Counter::default())], Duration::from_secs(30));
+        let http = IssuerHttp::new(http.unwrap(), [base_url.to_owned()].into(), health);
+        HttpIssuer::new(http, "wx1".to_owned(), "the-app-secret".into(), timeout, vec![40001])
     }
 
     #[test]

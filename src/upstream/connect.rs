@@ -33,7 +33,7 @@ pub enum ConnectError {
     #[error("TLS: {0}")]
     Tls(io::Error),
     /// The upstream's name is not one that TLS or a URI can carry.
-    #[error("upstream.base_url: the host is not a valid name")]
+    #[error("the upstream's host is not a valid name")]
     Name,
 }
 
@@ -46,11 +46,15 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(egress: &Egress) -> Result<Self, ConnectError> {
-        let mut tcp = HttpConnector::new_with_resolver(egress.resolver());
+    /// To `upstream`, whose name `resolver` looks up.
+    pub(super) fn new(egress: &Egress, upstream: &BaseUrl, resolver: Resolver) -> Result<Self, ConnectError> {
+        let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.set_nodelay(true);
+        // Divided among the addresses of a name, so that one that is dead leaves time for the next. The other family begins
+        // beside the first one after 300 ms (RFC 8305).
+        tcp.set_connect_timeout(Some(egress.connect_timeout));
         tcp.enforce_http(false); // the destination says https, and TLS is ours
-        let destination = destination(&egress.upstream)?;
+        let destination = destination(upstream)?;
         let tunnel = egress.proxy.as_ref().map(|proxy| {
             let tunnel = Tunnel::new(proxy.uri.clone(), tcp.clone());
             match &proxy.authorization {
@@ -58,8 +62,8 @@ impl Connector {
                 None => tunnel,
             }
         });
-        let tls = if egress.upstream.tls {
-            let name = ServerName::try_from(egress.upstream.host.clone()).map_err(|_| ConnectError::Name)?;
+        let tls = if upstream.tls {
+            let name = ServerName::try_from(upstream.host.clone()).map_err(|_| ConnectError::Name)?;
             Some((TlsConnector::from(Arc::clone(&egress.tls)), name))
         } else {
             None

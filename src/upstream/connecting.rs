@@ -71,7 +71,10 @@ mod tests {
 
     use super::*;
     use crate::egress::OpenConnections;
+    use crate::upstream::Keeping;
     use crate::upstream::stream::Stream;
+
+    const KEEPING: Keeping = Keeping { connections: 8, idle: Duration::from_secs(60), life: Duration::from_secs(120) };
 
     /// Requests that look for a connection, and what became of them.
     struct Burst {
@@ -89,7 +92,7 @@ mod tests {
         fn new() -> Rc<Self> {
             Rc::new(Self {
                 connecting: Connecting::new(),
-                pool: Pool::new(8, Duration::from_secs(60)),
+                pool: Pool::new(KEEPING),
                 begun: Cell::default(),
                 end_one: Notify::new(),
                 new: Cell::default(),
@@ -115,7 +118,7 @@ mod tests {
     async fn connection() -> Connection {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        Connection::new(Stream::plain(stream), OpenConnections::default().enter())
+        Connection::new(Stream::plain(stream), KEEPING.life, OpenConnections::default().enter())
     }
 
     /// Until no task has anything left to do but wait.

@@ -1,4 +1,5 @@
-//! Connections to WeChat: one [`Upstream`] a worker, with its own pool, used from that worker's thread only.
+//! Connections to WeChat: one [`Upstream`] a worker, with its own pools, used from that worker's thread only. Where there
+//! is more than one place to go to, a request that one of them did not get, or may get twice, goes on to the next.
 //!
 //! An exchange runs in the task of the caller that waits for it, over an HTTP client of our own ([`http1`]) and an idle
 //! stack of our own. hyper-util's pooled client hops threads and rebuilds each URI, 7,300 instructions a request; hyper's
@@ -14,17 +15,18 @@ mod pool;
 mod read_ahead;
 mod stream;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Method;
 use hyper::body::Body;
+use hyper::header::HeaderValue;
 
 pub use answer::{Answer, AnswerBody, BodyError};
 pub use connect::ConnectError;
 
-use crate::egress::Egress;
-use connecting::Found;
+use crate::egress::{Egress, Health};
 use origin::Origin;
 
 /// How long each part of an exchange may take.
@@ -36,6 +38,17 @@ pub struct Deadlines {
     pub first_byte: Duration,
     /// The longest silence in the middle of an answer.
     pub idle_body: Duration,
+}
+
+/// How long connections are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Keeping {
+    /// Unused ones, to each origin …
+    pub connections: usize,
+    /// … and for how long.
+    pub idle: Duration,
+    /// How long a connection is used at all. The next one goes where the name leads then.
+    pub life: Duration,
 }
 
 /// What a request body must be, so that it can go upstream. Its length is known, and stands in the request's head.
@@ -50,7 +63,9 @@ impl<B> RequestBody for B where
 
 /// The way to WeChat from one worker.
 pub struct Upstream {
-    origin: Origin,
+    /// In the order in which they are tried.
+    origins: Box<[Origin]>,
+    health: Arc<Health>,
 }
 
 /// Why there is no answer.
@@ -74,53 +89,48 @@ pub enum SendError {
 }
 
 impl Upstream {
-    /// `idle_connections` are kept for `idle_timeout` at most.
-    ///
     /// # Errors
     /// [`ConnectError`] where the upstream's name cannot be a TLS server name or stand in a URI.
-    pub fn new(
-        egress: &Egress,
-        deadlines: Deadlines,
-        idle_connections: usize,
-        idle_timeout: Duration,
-    ) -> Result<Self, ConnectError> {
-        Ok(Self { origin: Origin::new(egress, deadlines, idle_connections, idle_timeout)? })
+    pub fn new(egress: &Egress, deadlines: Deadlines, keeping: Keeping) -> Result<Self, ConnectError> {
+        let resolver = egress.resolver();
+        let origins = egress.origins.iter().map(|url| Origin::new(egress, url, resolver.clone(), deadlines, keeping));
+        Ok(Self { origins: origins.collect::<Result<_, _>>()?, health: Arc::clone(&egress.health) })
     }
 
-    /// Sends a request, and waits for the answer's head. `head` is the request's, as bytes and with the length of what
-    /// `body` makes; `method` is the one that stands in it.
+    /// Sends a request, and waits for the answer's head. `head` makes the request's, as bytes, for a value of `Host` and
+    /// with the length of what `body` makes; `method` is the one that stands in it.
     ///
-    /// On a kept connection first. When that one dies before any byte of an answer, once more on a new one, if nothing
-    /// was written yet or the request may be repeated (RFC 9110 §9.2.2): idle connections to WeChat die within seconds
-    /// (wechat.md §4).
+    /// It goes to the first origin that is up, and on to the next one only where nothing of it was sent, or where it may be
+    /// repeated (RFC 9110 §9.2.2) and nothing of an answer has come.
     ///
     /// # Errors
-    /// [`SendError`].
+    /// [`SendError`], of the last origin that it went to.
     pub async fn send<B: RequestBody>(
         &self,
         method: &Method,
-        head: Bytes,
+        head: impl Fn(&HeaderValue) -> Bytes,
         body: impl Fn() -> B,
     ) -> Result<Answer<B>, SendError> {
-        let repeatable = method.is_idempotent();
-        let to_head = *method == Method::HEAD;
-        let found = match self.origin.kept_connection(!repeatable) {
-            Some(kept) => Found::Used(kept),
-            // Boxed, since few requests need it and its state would make every caller's connection larger.
-            None => Box::pin(self.origin.connection(!repeatable)).await?,
-        };
-        let (connection, used) = match found {
-            Found::New(connection) => (connection, false),
-            Found::Used(connection) => (connection, true),
-        };
-        match self.origin.exchange(connection, head.clone(), body(), to_head).await {
-            Ok(answer) => return Ok(answer),
-            Err(failed) if used && failed.may_repeat(repeatable) => {
-                tracing::debug!(error = %failed.error, "a kept connection was dead; once more on a new one");
+        let mut tries = self.health.tries(method.is_idempotent());
+        let mut place = tries.first();
+        loop {
+            let Some(origin) = self.origins.get(place.index()) else { return Err(ConnectError::Name.into()) };
+            let failed = match origin.send(method, head(&origin.host), &body).await {
+                Ok(answer) => {
+                    place.answered();
+                    return Ok(answer);
+                }
+                Err(failed) => failed,
+            };
+            if let Some(fault) = failed.fault {
+                place.failed(fault, &failed.error);
             }
-            Err(failed) => return Err(failed.error),
+            let next = if failed.may_move_on(method.is_idempotent()) { tries.next() } else { None };
+            match next {
+                Some(next) => place = next,
+                None => return Err(failed.error),
+            }
+            tracing::debug!(error = %failed.error, "the next upstream is tried");
         }
-        let connection = Box::pin(self.origin.new_connection()).await?;
-        self.origin.exchange(connection, head, body(), to_head).await.map_err(|failed| failed.error)
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
+use super::Keeping;
 use super::http1::Connection;
 
 /// The idle connections, the most recently used last.
@@ -15,20 +16,19 @@ pub(super) struct Pool {
     idle: RefCell<VecDeque<(Instant, Connection)>>,
     /// Requests that found none idle, those who wait longest first.
     waiting: RefCell<VecDeque<oneshot::Sender<Connection>>>,
-    capacity: usize,
-    timeout: Duration,
+    keeping: Keeping,
     sweeping: Cell<bool>,
 }
 
 impl Pool {
-    pub(super) fn new(capacity: usize, timeout: Duration) -> Rc<Self> {
-        Rc::new(Self {
-            idle: RefCell::default(),
-            waiting: RefCell::default(),
-            capacity,
-            timeout,
-            sweeping: Cell::new(false),
-        })
+    pub(super) fn new(keeping: Keeping) -> Rc<Self> {
+        Rc::new(Self { idle: RefCell::default(), waiting: RefCell::default(), keeping, sweeping: Cell::new(false) })
+    }
+
+    /// How long a new connection may be used: the last quarter is drawn, so that those which a burst has made do not all
+    /// end at once.
+    pub(super) fn life(&self) -> Duration {
+        self.keeping.life.mul_f64(1.0 - fastrand::f64() / 4.0)
     }
 
     /// The connection that was used last, if it is still good. `surely`: also by a look of its own at the socket, for a
@@ -36,7 +36,7 @@ impl Pool {
     pub(super) fn take(&self, surely: bool) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
         while let Some((since, connection)) = idle.pop_back() {
-            if since.elapsed() >= self.timeout {
+            if since.elapsed() >= self.keeping.idle {
                 idle.clear(); // all the others have waited longer
                 return None;
             }
@@ -59,20 +59,24 @@ impl Pool {
         receiver
     }
 
-    /// Gives a connection back: to whoever waits for one, else to the idle ones.
+    /// Gives a connection back: to whoever waits for one, else to the idle ones, unless it is old.
     pub(super) fn put(self: &Rc<Self>, connection: Connection) {
+        let now = Instant::now();
+        if connection.has_ended(now) {
+            return;
+        }
         let Some(connection) = self.hand_over(connection) else { return };
-        if self.capacity == 0 {
+        if self.keeping.connections == 0 {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        if idle.len() >= self.capacity {
+        if idle.len() >= self.keeping.connections {
             idle.pop_front();
         }
-        idle.push_back((Instant::now(), connection));
+        idle.push_back((now, connection));
         drop(idle);
         if !self.sweeping.replace(true) {
-            tokio::task::spawn_local(sweep(Rc::downgrade(self), self.timeout));
+            tokio::task::spawn_local(sweep(Rc::downgrade(self), self.keeping.idle));
         }
     }
 

@@ -78,7 +78,7 @@ async fn connect_timeout_ends_the_wait_for_an_address_that_does_not_answer() {
 }
 
 /// An address whose queue is full, so that the kernel leaves the next connection without any answer.
-fn unanswering() -> (Vec<Socket>, SocketAddr) {
+pub fn unanswering() -> (Vec<Socket>, SocketAddr) {
     let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let listener = socket();
     listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();

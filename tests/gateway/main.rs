@@ -18,6 +18,7 @@ mod deploy;
 mod draining;
 mod early_answers;
 mod errors;
+mod failover;
 mod forward_proxy;
 mod handover;
 mod healing;

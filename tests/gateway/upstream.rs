@@ -239,3 +239,18 @@ async fn an_answer_that_would_end_with_its_connection_is_not_taken_for_whole_aft
         assert!(!whole, "HTTP/{version}");
     }
 }
+
+/// A name that leads elsewhere is followed although the connection is never idle.
+#[tokio::test]
+async fn a_busy_connection_is_replaced_when_its_life_is_over() {
+    let wechat = sandbox().await;
+    let gateway = Gateway::with(&wechat, "upstream.connection_life = '50ms'").await;
+    let mut caller = gateway.connect().await;
+    within(async {
+        while wechat.world().journal().connections() < 4 {
+            caller.request("POST", PATH, &[], b"{}").await;
+            assert_eq!(caller.reply().await.status, 200);
+        }
+    })
+    .await;
+}

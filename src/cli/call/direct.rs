@@ -11,6 +11,7 @@ use crate::app::{self, Stores};
 use crate::config::{Account, Config};
 use crate::egress::{Egress, IssuerHttp, origin};
 use crate::gateway::rewrite;
+use crate::metrics::Metrics;
 use crate::secret::{ExposeSecret, SecretString, in_query};
 use crate::token::{Fetch, Issuer};
 use crate::wechat::{self, Credential};
@@ -27,10 +28,11 @@ pub(super) async fn way(config: &Config, target: &Target, account: Option<&str>)
     let credential = wechat::classify(path).map_err(|wechat::Disguised| {
         Trouble::Usage("the path can be read in two ways; write it as WeChat's documentation does".to_owned())
     })?;
-    let egress = Egress::prepare(&config.upstream, app::configured_addresses(config)).await;
+    let egress = Egress::prepare(&config.upstream, app::configured_addresses(config), &Metrics::default()).await;
     let http = egress.and_then(|egress| egress.issuer_http()).map_err(|error| Trouble::Failed(error.to_string()))?;
     let account = || select(config, account, query.unwrap_or_default());
-    let origin = origin(&config.upstream.base_url);
+    // One call, by somebody who looks at it: the first upstream, whose answer is what is wanted.
+    let origin = config.upstream.base_urls.first().map(origin).unwrap_or_default();
     let mut secrets = Vec::new();
     let mut added = Vec::new();
     let mut description = format!("at {origin}");

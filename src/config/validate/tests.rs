@@ -68,6 +68,24 @@ fn every_wrong_value_is_reported_at_once_with_its_key() {
 }
 
 #[test]
+fn several_upstreams_are_in_order_each_once_and_instead_of_the_one() {
+    let urls = |list: &str| load(&format!("upstream.base_urls = {list}\n{ACCOUNT}")).unwrap().config.upstream.base_urls;
+    let [a, b] = ["https://api2.weixin.qq.com", "http://localhost:8090"];
+    let read: Vec<_> = urls(&format!("['{a}', '{b}']")).into_iter().map(|url| (url.tls, url.host, url.port)).collect();
+    assert_eq!(read, [(true, "api2.weixin.qq.com".to_owned(), 443), (false, "localhost".to_owned(), 8090)]);
+    assert_eq!(urls("['https://API.weixin.qq.com:443']"), load(ACCOUNT).unwrap().config.upstream.base_urls);
+
+    assert_problem("upstream.base_urls = []", "upstream.base_urls: must be 1 to 8 URLs");
+    let nine: Vec<_> = (1..=9).map(|port| format!("http://localhost:{port}")).collect();
+    assert_problem(&format!("upstream.base_urls = {nine:?}"), "upstream.base_urls: must be 1 to 8 URLs");
+    let twice = format!("upstream.base_urls = ['{a}', '{b}', 'https://api2.weixin.qq.com:443']");
+    assert_problem(&twice, "upstream.base_urls[2]: api2.weixin.qq.com stands there twice");
+    let both = format!("upstream.base_url = '{a}'\nupstream.base_urls = ['{b}']");
+    assert_problem(&both, "upstream.base_url: stands beside base_urls, and which one is meant?");
+    assert_problem("upstream.base_urls = ['ftp://x']", "upstream.base_urls[0]: must be a scheme and a host");
+}
+
+#[test]
 fn every_unknown_key_is_reported_with_the_nearest_known_one() {
     let problems = problems("lisen = 1\n[server]\nworker = 2\nhead_tiemout = '1s'\n[hael]\n");
     for line in [

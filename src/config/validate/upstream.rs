@@ -6,14 +6,17 @@ use crate::config::section::Section;
 use crate::config::value::{count, duration, path};
 use crate::config::{BaseUrl, Proxy, Upstream, disk, url};
 
+/// WeChat has five entrances; more than this is a slip of the hand.
+const MOST_URLS: usize = 8;
+
 pub(super) fn upstream(section: &mut Section<'_>) -> Upstream {
-    let wechat = BaseUrl { tls: true, host: "api.weixin.qq.com".to_owned(), port: 443 };
     let ca_file = section.read("ca_file", |value| {
         let file = path(value)?;
         disk::check_readable(&file).map(|()| file)
     });
     Upstream {
-        base_url: section.read_or("base_url", wechat, url::base_url),
+        base_urls: base_urls(section),
+        cool_down: section.read_or("cool_down", Duration::from_secs(30), duration),
         ca_file: ca_file.ok().flatten(),
         proxy: proxy(section),
         connect_timeout: section.read_or("connect_timeout", Duration::from_secs(3), duration),
@@ -21,6 +24,34 @@ pub(super) fn upstream(section: &mut Section<'_>) -> Upstream {
         idle_body_timeout: section.read_or("idle_body_timeout", Duration::from_secs(30), duration),
         idle_timeout: section.read_or("idle_timeout", Duration::from_secs(5), duration),
         idle_connections: section.read_or("idle_connections", 256, count(0..=65_536)),
+        connection_life: section.read_or("connection_life", Duration::from_secs(120), duration),
+    }
+}
+
+fn base_urls(section: &mut Section<'_>) -> Vec<BaseUrl> {
+    let one = section.read("base_url", url::base_url).ok().flatten();
+    let several = section.items("base_urls", url::base_url).ok().flatten();
+    if one.is_some() && several.is_some() {
+        section.problem("base_url", "stands beside base_urls, and which one is meant? Write base_urls alone");
+    }
+    match (one, several) {
+        (None, Some(urls)) => {
+            check_several(section, &urls);
+            urls
+        }
+        (Some(url), _) => vec![url],
+        (None, None) => vec![BaseUrl { tls: true, host: "api.weixin.qq.com".to_owned(), port: 443 }],
+    }
+}
+
+fn check_several(section: &mut Section<'_>, urls: &[BaseUrl]) {
+    if !(1..=MOST_URLS).contains(&urls.len()) {
+        section.problem("base_urls", format!("must be 1 to {MOST_URLS} URLs, in the order in which they are tried"));
+    }
+    for (index, url) in
+        urls.iter().enumerate().filter(|(index, url)| urls.iter().position(|u| &u == url) < Some(*index))
+    {
+        section.problem(&format!("base_urls[{index}]"), format!("{} stands there twice", url.host));
     }
 }
 

@@ -16,8 +16,8 @@ pub struct Rules {
     pub loopback: bool,
     /// Further names for it, in lower case.
     pub hosts: Vec<String>,
-    /// The upstream's own name, in lower case: callers with a hosts entry use it.
-    pub upstream_host: String,
+    /// The upstream's own names, in lower case: callers with a hosts entry use them.
+    pub upstream_hosts: Vec<String>,
     /// Bytes of a request's line and fields at most.
     pub head_size: usize,
 }
@@ -57,7 +57,7 @@ impl Rules {
     fn answers_to(&self, host: &str) -> bool {
         let host = canonical(host);
         is_own_name(&host, &self.hosts)
-            || host == self.upstream_host
+            || self.upstream_hosts.contains(&host)
             || host == "weixin.qq.com"
             || host.ends_with(".weixin.qq.com")
     }
@@ -107,7 +107,7 @@ mod tests {
             browsers: false,
             loopback: true,
             hosts: vec!["gateway.internal".to_owned()],
-            upstream_host: "wechat.example".to_owned(),
+            upstream_hosts: vec!["wechat.example".to_owned()],
             head_size: 1000,
         }
     }

@@ -25,11 +25,20 @@ pub(in crate::upstream) struct Connection {
     received: BytesMut,
     alarm: Alarm,
     _open: OpenConnection,
+    /// From when on it carries no further request.
+    end: Instant,
 }
 
 impl Connection {
-    pub(in crate::upstream) fn new(stream: Stream, open: OpenConnection) -> Self {
-        Self { stream, received: BytesMut::new(), alarm: Alarm::default(), _open: open }
+    /// `life` is how long it may be used from now on.
+    pub(in crate::upstream) fn new(stream: Stream, life: Duration, open: OpenConnection) -> Self {
+        let end = Instant::now() + life;
+        Self { stream, received: BytesMut::new(), alarm: Alarm::default(), _open: open, end }
+    }
+
+    /// Whether its life is over.
+    pub(in crate::upstream) fn has_ended(&self, now: Instant) -> bool {
+        now >= self.end
     }
 
     /// Whether a request may be sent on it; see [`Stream::seems_quiet`].
