@@ -12,6 +12,7 @@ mod seen;
 mod tally;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -32,7 +33,7 @@ use crate::config::AccessLines;
 #[derive(Debug)]
 pub struct Observations {
     workers: usize,
-    accounts: Mutex<Vec<Arc<AccountSeen>>>,
+    accounts: Mutex<BTreeMap<String, Arc<AccountSeen>>>,
     /// Requests that use no account of ours.
     nobody: Arc<AccountSeen>,
     /// What each worker noted lately; nothing where nobody gathers it.
@@ -71,19 +72,17 @@ impl Observations {
     /// What is seen of the account of this name: the same at each call.
     pub fn account(&self, name: &str) -> Arc<AccountSeen> {
         let mut accounts = self.lock();
-        if let Some(known) = accounts.iter().find(|account| account.name() == name) {
+        if let Some(known) = accounts.get(name) {
             return Arc::clone(known);
         }
         let account = Arc::new(AccountSeen::new(name, self.workers));
-        accounts.push(Arc::clone(&account));
+        accounts.insert(name.to_owned(), Arc::clone(&account));
         account
     }
 
-    /// All accounts in the order in which they came up, and last, by the name "", the requests that use none.
+    /// All accounts, and by the name "", the requests that use none.
     pub fn accounts(&self) -> Vec<Arc<AccountSeen>> {
-        let mut accounts = self.lock().clone();
-        accounts.push(Arc::clone(&self.nobody));
-        accounts
+        self.lock().values().chain([&self.nobody]).cloned().collect()
     }
 
     /// Writes lines from now on, to `log`; of the observers, those that come later. Once only.
@@ -127,7 +126,7 @@ impl Observations {
         self.lately.iter().map(take).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<AccountSeen>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<AccountSeen>>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,6 @@
 //! What one account's requests came to, counted by each worker in a place of its own.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ const PLACES: usize = 48;
 #[derive(Debug)]
 pub struct AccountSeen {
     name: String,
-    tallies: Box<[Tally]>,
+    /// Made when a worker sees the account first: many accounts on many workers would take much memory for nothing.
+    tallies: Box<[OnceLock<Box<Tally>>]>,
 }
 
 /// One worker's share of it, on cache lines that no other worker writes.
@@ -56,7 +58,7 @@ pub struct Totals {
 
 impl AccountSeen {
     pub(super) fn new(name: &str, workers: usize) -> Self {
-        Self { name: name.to_owned(), tallies: (0..workers).map(|_| Tally::default()).collect() }
+        Self { name: name.to_owned(), tallies: (0..workers).map(|_| OnceLock::new()).collect() }
     }
 
     /// The account's name.
@@ -66,13 +68,13 @@ impl AccountSeen {
 
     /// The share of the worker of this number, which is below the number of workers.
     pub(super) fn tally(&self, worker: usize) -> &Tally {
-        &self.tallies[worker]
+        self.tallies[worker].get_or_init(Box::default)
     }
 
     /// All workers' shares together.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        self.tallies.iter().for_each(|tally| tally.add_to(&mut totals));
+        self.tallies.iter().filter_map(OnceLock::get).for_each(|tally| tally.add_to(&mut totals));
         totals
     }
 }

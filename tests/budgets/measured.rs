@@ -19,7 +19,9 @@ pub async fn run(tool: impl Fn(&Path) -> String, callers: usize, requests: usize
     let authority = Authority::new();
     let wechat = authority.sandbox("localhost", &[&TLS13]).await;
     let base_url = format!("https://localhost:{}", wechat.address().port());
-    let keys = format!("server.workers = 1\n{}{}", authority.ca_file(), account());
+    // Further keys, to see what each costs: WXGATE_KEYS="log.access = 'all'".
+    let more = std::env::var("WXGATE_KEYS").unwrap_or_default();
+    let keys = format!("server.workers = 1\n{more}\n{}{}", authority.ca_file(), account());
     let config = config_text(&base_url, &keys).replace("server.workers = 2\n", "");
 
     let directory = TempDir::new().unwrap();

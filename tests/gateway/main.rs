@@ -29,6 +29,7 @@ mod leaks;
 mod limits;
 mod loops;
 mod metrics;
+mod observed;
 mod probing;
 mod process;
 mod readiness;

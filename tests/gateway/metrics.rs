@@ -20,13 +20,13 @@ pub async fn scrape(gateway: &Gateway) -> Vec<String> {
 }
 
 /// The value of a sample that is shown.
-fn value(lines: &[String], sample: &str) -> f64 {
+pub fn value(lines: &[String], sample: &str) -> f64 {
     let shown = lines.iter().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
     shown.unwrap_or_else(|| panic!("{sample} is missing in {lines:#?}")).parse().unwrap()
 }
 
 /// All samples of a metric together.
-fn sum(lines: &[String], metric: &str) -> f64 {
+pub fn sum(lines: &[String], metric: &str) -> f64 {
     let samples = lines.iter().filter(|line| line.starts_with(&format!("{metric}{{")));
     samples.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
 }

@@ -4,6 +4,7 @@
 //! beyond ASCII: those are percent-encoded. So no text needs quoting, and no line can be made to look like two.
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use humantime::format_rfc3339_seconds;
@@ -44,34 +45,47 @@ impl Lines {
     }
 }
 
+/// A field's name with what stands around it, in both formats: one copy instead of five.
+struct Name {
+    text: &'static str,
+    json: &'static str,
+}
+
+macro_rules! quoted {
+    ($name:literal) => {
+        &Name { text: concat!(" ", $name, "="), json: concat!(",\"", $name, "\":\"") }
+    };
+}
+
+macro_rules! bare {
+    ($name:literal) => {
+        &Name { text: concat!(" ", $name, "="), json: concat!(",\"", $name, "\":") }
+    };
+}
+
 fn fields(line: &mut Line<'_>, seen: &Seen<'_>) {
-    if seen.account.is_empty() { None } else { Some(seen.account) }
-        .into_iter()
-        .for_each(|name| line.text("account", name));
-    seen.caller.iter().for_each(|caller| line.text("caller", caller));
-    seen.peer.iter().for_each(|peer| line.display("peer", peer));
-    line.text("method", seen.method);
-    line.text("path", seen.path);
-    seen.status.iter().for_each(|&status| line.number("status", status));
-    seen.errcode.iter().for_each(|&errcode| line.number("errcode", errcode));
-    seen.rid.iter().for_each(|rid| line.text("rid", rid));
-    seen.error.iter().for_each(|error| line.text("error", error.name));
-    seen.retry.iter().for_each(|retry| line.text("retry", retry));
-    seen.generation.iter().for_each(|&generation| line.number("generation", generation));
-    line.milliseconds("ms", seen.whole);
+    Some(seen.account).filter(|name| !name.is_empty()).iter().for_each(|name| line.text(quoted!("account"), name));
+    seen.caller.iter().for_each(|caller| line.text(quoted!("caller"), caller));
+    seen.peer.iter().for_each(|&peer| line.address(quoted!("peer"), peer));
+    line.text(quoted!("method"), seen.method);
+    line.text(quoted!("path"), seen.path);
+    seen.status.iter().for_each(|&status| line.number(bare!("status"), status));
+    seen.errcode.iter().for_each(|&errcode| line.number(bare!("errcode"), errcode));
+    seen.rid.iter().for_each(|rid| line.text(quoted!("rid"), rid));
+    seen.error.iter().for_each(|error| line.text(quoted!("error"), error.name));
+    seen.retry.iter().for_each(|retry| line.text(quoted!("retry"), retry));
+    seen.generation.iter().for_each(|&generation| line.number(bare!("generation"), generation));
+    line.milliseconds(bare!("ms"), seen.whole);
     if seen.upstream > Duration::ZERO {
-        line.milliseconds("upstream_ms", seen.upstream);
+        line.milliseconds(bare!("upstream_ms"), seen.upstream);
     }
-    line.number("received", seen.received);
-    line.number("sent", seen.sent);
-    match seen.id {
-        RequestId::Given(id) => line.text("request_id", id),
-        made @ RequestId::Made(_) => line.display("request_id", made),
-    }
+    line.number(bare!("received"), seen.received);
+    line.number(bare!("sent"), seen.sent);
+    line.id(quoted!("request_id"), seen.id);
     match seen.end {
         End::Whole => {}
-        End::CallerLeft => line.text("end", "caller_left"),
-        End::BrokeOff => line.text("end", "broke_off"),
+        End::CallerLeft => line.text(quoted!("end"), "caller_left"),
+        End::BrokeOff => line.text(quoted!("end"), "broke_off"),
     }
 }
 
@@ -85,9 +99,7 @@ impl Line<'_> {
     fn begin(&mut self, second: &str, milliseconds: u32) {
         self.raw(if self.json { "{\"timestamp\":\"" } else { "" });
         self.raw(second);
-        let digits = [100, 10, 1].map(|unit| b'0' + (milliseconds / unit % 10) as u8);
-        self.out.push(b'.');
-        self.out.extend_from_slice(&digits);
+        self.thousandths(milliseconds);
         self.raw(if self.json { "Z\",\"target\":\"wxgate::access\"" } else { "Z access:" });
     }
 
@@ -99,54 +111,83 @@ impl Line<'_> {
         self.out.extend_from_slice(text.as_bytes());
     }
 
-    fn name(&mut self, name: &str) {
-        self.raw(if self.json { ",\"" } else { " " });
-        self.raw(name);
-        self.raw(if self.json { "\":" } else { "=" });
+    fn name(&mut self, name: &Name) {
+        self.raw(if self.json { name.json } else { name.text });
     }
 
-    fn quote(&mut self) {
-        self.raw(if self.json { "\"" } else { "" });
+    /// The end of a field that [`quoted!`] began.
+    fn unquote(&mut self) {
+        if self.json {
+            self.out.push(b'"');
+        }
     }
 
-    fn text(&mut self, name: &str, text: &str) {
+    fn text(&mut self, name: &Name, text: &str) {
         self.name(name);
-        self.quote();
         plain(self.out, text.as_bytes());
-        self.quote();
+        self.unquote();
     }
 
-    /// Of something that prints itself in plain characters.
-    fn display(&mut self, name: &str, value: &impl std::fmt::Display) {
-        self.name(name);
-        self.quote();
-        let _ = write!(self.out, "{value}"); // into memory, which does not fail
-        self.quote();
-    }
-
-    fn number(&mut self, name: &str, number: impl Integer) {
+    fn number(&mut self, name: &Name, number: impl Integer) {
         self.name(name);
         self.raw(itoa::Buffer::new().format(number));
     }
 
+    /// An IPv4 address by hand: the formatting of the standard library takes five times as long.
+    fn address(&mut self, name: &Name, address: IpAddr) {
+        self.name(name);
+        match address {
+            IpAddr::V4(address) => {
+                for (place, octet) in address.octets().into_iter().enumerate() {
+                    self.raw(if place > 0 { "." } else { "" });
+                    self.raw(itoa::Buffer::new().format(octet));
+                }
+            }
+            IpAddr::V6(_) => _ = write!(self.out, "{address}"), // into memory, which does not fail
+        }
+        self.unquote();
+    }
+
+    fn id(&mut self, name: &Name, id: &RequestId) {
+        self.name(name);
+        match id {
+            RequestId::Given(id) => plain(self.out, id.as_bytes()),
+            RequestId::Made(number) => {
+                let digit = |place: u32| HEX_LOWER[(number >> (60 - 4 * place) & 0xF) as usize];
+                let digits: [u8; 16] = std::array::from_fn(|place| digit(place as u32));
+                self.out.extend_from_slice(&digits);
+            }
+        }
+        self.unquote();
+    }
+
     /// To the microsecond.
-    fn milliseconds(&mut self, name: &str, duration: Duration) {
+    fn milliseconds(&mut self, name: &Name, duration: Duration) {
         self.number(name, duration.as_millis().min(u64::MAX.into()) as u64);
-        let microseconds = duration.subsec_micros() % 1_000;
-        let digits = [100, 10, 1].map(|unit| b'0' + (microseconds / unit % 10) as u8);
-        self.out.push(b'.');
-        self.out.extend_from_slice(&digits);
+        self.thousandths(duration.subsec_micros() % 1_000);
+    }
+
+    fn thousandths(&mut self, number: u32) {
+        let [hundreds, tens, ones] = [100, 10, 1].map(|unit| b'0' + (number / unit % 10) as u8);
+        self.out.extend_from_slice(&[b'.', hundreds, tens, ones]);
     }
 }
 
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+const HEX_LOWER: &[u8; 16] = b"0123456789abcdef";
+
 /// Adds `text`, at most [`LONGEST`] bytes of it, with all but plain characters percent-encoded.
 fn plain(out: &mut Vec<u8>, text: &[u8]) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for &byte in &text[..text.len().min(LONGEST)] {
-        if byte.is_ascii_graphic() && byte != b'"' && byte != b'\\' {
-            out.push(byte);
-        } else {
-            out.extend_from_slice(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xF)]]);
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'"' && *byte != b'\\';
+    let text = &text[..text.len().min(LONGEST)];
+    if text.iter().all(is_plain) {
+        out.extend_from_slice(text);
+        return;
+    }
+    for &byte in text {
+        match is_plain(&byte) {
+            true => out.push(byte),
+            false => out.extend_from_slice(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xF)]]),
         }
     }
 }
@@ -191,6 +232,19 @@ mod tests {
                         path=/cgi-bin/user/get status=200 errcode=40001 rid=6aac0063-7ed08fb9 error=no_token retry=failed \
                         generation=1 ms=40.000 upstream_ms=39.000 received=0 sent=27 request_id=order-17 end=broke_off\n";
         assert_eq!(written(LogFormat::Text, &full(&id)), expected);
+    }
+
+    #[test]
+    fn addresses_and_made_names_are_written_as_the_standard_library_writes_them() {
+        for peer in ["0.0.0.0", "255.10.1.99", "::1", "fd00::7"] {
+            let seen = Seen { peer: Some(peer.parse().unwrap()), ..test_seen() };
+            assert!(written(LogFormat::Text, &seen).contains(&format!(" peer={peer} ")), "{peer}");
+        }
+        for number in [0, 1, u64::MAX, 0x0123_4567_89AB_CDEF] {
+            let id = RequestId::Made(number);
+            let line = written(LogFormat::Text, &Seen { id: &id, ..test_seen() });
+            assert!(line.ends_with(&format!(" request_id={id}\n")), "{line}");
+        }
     }
 
     #[test]
