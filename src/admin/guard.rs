@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
-use axum::extract::{ConnectInfo, Request, State};
+use axum::Extension;
+use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use axum::http::{HeaderName, StatusCode};
 use axum::middleware::Next;
@@ -99,7 +100,7 @@ pub(super) async fn look(State(rules): State<Arc<Rules>>, request: Request, next
 /// Lets a request change something.
 pub(super) async fn change(
     State(rules): State<Arc<Rules>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(peer): Extension<Peer>,
     request: Request,
     next: Next,
 ) -> Response {

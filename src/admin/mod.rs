@@ -17,55 +17,49 @@ mod units;
 mod upstreams;
 mod view;
 
-use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::connect_info::Connected;
+use axum::body::Body;
 use axum::extract::{FromRef, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{Request, StatusCode};
 use axum::middleware::from_fn_with_state;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::IncomingStream;
-use tokio::net::{TcpListener, UnixListener};
+use hyper::body::Incoming;
+use tower_service::Service;
 
-use crate::address::{Address, Inherited, Listening, ListeningSocket};
 use crate::secret::SecretString;
-use crate::stage::{Control, Stage};
+use crate::stage::Control;
 use guard::{AdminToken, Peer, Rules};
 pub use view::Shown;
 use view::View;
 
-/// The admin address could not be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {cause}")]
-pub struct AdminError {
-    address: Address,
-    cause: io::Error,
+/// What answers consist of.
+pub type AnswerBody = Body;
+
+/// What the operator may look at and do, by the rules of one listener.
+pub struct Admin {
+    view: Arc<View>,
+    rules: Arc<Rules>,
 }
 
-/// Where the operator comes in, and who may change something.
+/// Who may look and who may change something.
 #[derive(Debug)]
 pub struct Entrance {
-    /// Where.
-    pub address: Address,
-    /// Whether other processes may listen there too.
-    pub reuse_port: bool,
+    /// Whether only this machine reaches it, by an address.
+    pub loopback: bool,
     /// Further names for it on loopback, in lower case.
     pub hosts: Vec<String>,
     /// What shows that somebody beyond this machine may change something.
     pub token: Option<SecretString>,
 }
 
-/// A bound admin listener.
-pub struct Admin {
-    socket: ListeningSocket,
-    address: Address,
-    view: Arc<View>,
-    rules: Arc<Rules>,
-}
+/// Whoever answers the operator; cheap to clone.
+#[derive(Clone)]
+pub struct Desk(Router);
 
 /// What routes need.
 #[derive(Clone)]
@@ -75,43 +69,31 @@ struct Site {
 }
 
 impl Admin {
-    /// Listens at `entrance`, to show what there is.
-    ///
-    /// # Errors
-    /// [`AdminError`].
-    pub fn bind(entrance: Entrance, inherited: &Inherited, shown: Shown) -> Result<Self, AdminError> {
-        let Entrance { address, reuse_port, hosts, token } = entrance;
-        let bound = inherited.listen(&address, reuse_port).and_then(|socket| Ok((socket.address(&address)?, socket)));
-        let (address, socket) = bound.map_err(|cause| AdminError { address, cause })?;
-        let loopback = matches!(&address, Address::Tcp(address) if address.ip().to_canonical().is_loopback());
-        let rules = Arc::new(Rules { loopback, hosts, token: token.as_ref().map(AdminToken::new) });
-        Ok(Self { socket, address, view: Arc::new(View::new(shown)), rules })
+    /// Shows what there is at `entrance`.
+    pub fn new(entrance: Entrance, shown: Shown) -> Self {
+        let Entrance { loopback, hosts, token } = entrance;
+        let rules = Rules { loopback, hosts, token: token.as_ref().map(AdminToken::new) };
+        Self { view: Arc::new(View::new(shown)), rules: Arc::new(rules) }
     }
 
-    /// The address with its real port.
-    pub fn address(&self) -> &Address {
-        &self.address
+    /// Who answers; `control` begins a stop.
+    pub fn desk(&self, control: Control) -> Desk {
+        Desk(routes(Site { view: Arc::clone(&self.view), control }, Arc::clone(&self.rules)))
     }
 
-    /// Serves until it is dropped; `control` begins a stop. Where another process may have the socket too, that one answers
-    /// alone from then on.
-    pub async fn serve(self, control: Control) {
-        let site = Site { view: Arc::clone(&self.view), control: control.clone() };
-        let routes = routes(site, self.rules).into_make_service_with_connect_info::<Peer>();
-        let ListeningSocket { socket, file: _file, is_shared } = self.socket; // the file goes when nobody listens any more
-        let served = async {
-            match socket {
-                Listening::Tcp(socket) => axum::serve(TcpListener::from_std(socket)?, routes).await,
-                Listening::Unix(socket) => axum::serve(UnixListener::from_std(socket)?, routes).await,
-            }
-        };
-        let outcome = tokio::select! {
-            outcome = served => outcome,
-            () = self.view.sample() => Ok(()),
-            () = control.reached(Stage::Leaving), if is_shared => return std::future::pending().await,
-        };
-        if let Err(error) = outcome {
-            tracing::error!(%error, "the admin listener has ended");
+    /// Samples what rises and falls, for ever.
+    pub async fn sample(&self) {
+        self.view.sample().await;
+    }
+}
+
+impl Desk {
+    /// Answers a request from this address; from `None` on a Unix socket.
+    pub async fn answer(&self, mut request: Request<Incoming>, peer: Option<IpAddr>) -> Response {
+        request.extensions_mut().insert(Peer(peer));
+        match self.0.clone().call(request).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
         }
     }
 }
@@ -149,17 +131,5 @@ impl FromRef<Site> for Arc<View> {
 impl FromRef<Site> for Control {
     fn from_ref(site: &Site) -> Self {
         site.control.clone()
-    }
-}
-
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self(Some(stream.remote_addr().ip()))
-    }
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(_: IncomingStream<'_, UnixListener>) -> Self {
-        Self(None)
     }
 }

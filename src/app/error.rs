@@ -2,7 +2,6 @@
 
 use std::io;
 
-use crate::admin::AdminError;
 use crate::egress::EgressError;
 use crate::server::BindError;
 
@@ -14,7 +13,7 @@ pub enum AppError {
     Bind(#[from] BindError),
     /// The admin address cannot be had.
     #[error("{0}; change admin.address, or set it to \"off\"")]
-    Admin(#[from] AdminError),
+    Admin(#[source] BindError),
     /// There is no way out to WeChat.
     #[error(transparent)]
     Egress(#[from] EgressError),

@@ -4,6 +4,7 @@
 //! [`App::run`], later by a [`reload`].
 
 mod error;
+mod operator;
 mod parts;
 mod prepared;
 mod reload;
@@ -28,15 +29,16 @@ pub(crate) use parts::{configured_addresses, issuer};
 pub(crate) use stores::Stores;
 
 use crate::address::{Address, Inherited};
-use crate::admin::{Admin, Shown};
+use crate::admin::Shown;
 use crate::config::{Config, Source};
 use crate::gateway::{Kind, Setup};
 use crate::observe::{AccessLog, Finish, Observations};
 use crate::reload::{Reloader, Requests, reloads};
-use crate::server::{Connections, Plan, Server};
+use crate::server::{Connections, Plan, Server, Threads};
 use crate::stage::Control;
 use crate::supervisor;
 use crate::telemetry::Telemetry;
+use operator::Operator;
 use prepared::{Counters, Prepared};
 use reloads::{Follows, Reloads, fixed};
 use running::Running;
@@ -59,7 +61,7 @@ pub struct App {
     counters: Counters,
     in_force: Arc<ArcSwap<Setup>>,
     connections: Connections,
-    admin: Option<Admin>,
+    operator: Option<Operator>,
     inherited: Inherited,
     stop_times: Sender<StopTimes>,
     reloads: (Reloader, Requests),
@@ -90,8 +92,7 @@ impl App {
         let connections = Connections::default();
         let reloads = reloads();
         let shown = shown(&tokens, &counters, &in_force, &connections, reloads.0.clone());
-        let entrance = parts::entrance(&prepared.config);
-        let admin = entrance.map(|entrance| Admin::bind(entrance, &inherited, shown)).transpose()?;
+        let operator = Operator::bind(&prepared.config, &inherited, shown)?;
         let stop_times = Sender::new(parts::stop_times(&prepared.config));
         Ok(Self {
             prepared,
@@ -99,7 +100,7 @@ impl App {
             counters,
             in_force,
             connections,
-            admin,
+            operator,
             inherited,
             stop_times,
             reloads,
@@ -152,7 +153,7 @@ impl App {
 
     /// The admin address, with its real port.
     pub fn admin_address(&self) -> Option<&Address> {
-        self.admin.as_ref().map(Admin::address)
+        self.operator.as_ref().and_then(Operator::address)
     }
 
     /// Serves until `control` drains and the last answer is out, or until it ends. Tokens that requests in flight need are
@@ -161,15 +162,16 @@ impl App {
     /// # Errors
     /// What the operating system refuses before the first connection is accepted, or [`AppError::Fault`].
     pub async fn run(self, control: &Control) -> Result<(), AppError> {
-        let Self { prepared, mut tokens, counters, in_force, connections, admin, .. } = self;
+        let Self { prepared, mut tokens, counters, in_force, connections, operator, .. } = self;
         let Prepared { config, plan, setup: _, origin, change } = prepared;
         tokens.apply(change); // what is slow begins first
         let mut tasks = JoinSet::new();
-        if let Some(admin) = admin {
-            tasks.spawn(admin.serve(control.clone()));
+        if let Some(operator) = operator {
+            operator.serve(control.clone(), &mut tasks).await?;
         }
         tasks.spawn(supervisor::keep_watchdog_quiet());
-        let starting = Server::start(config.server.workers, connections, control, self.inherited, {
+        let threads = Threads { name: "worker", count: config.server.workers };
+        let starting = Server::start(threads, connections, control, self.inherited, {
             let (in_force, observations) = (Arc::clone(&in_force), Arc::clone(&counters.observations));
             move || Worker::new(Arc::clone(&in_force), observations.observer())
         });

@@ -7,7 +7,6 @@ use arc_swap::ArcSwap;
 
 use super::StopTimes;
 use crate::address::{Address, UnixAddress};
-use crate::admin::Entrance;
 use crate::config::{self, Admit, Config, ListenAddress};
 use crate::egress::{Egress, IssuerHttp};
 use crate::gateway::{AdmitMethod, CallerSettings, Door, PathList, Rate, Rules, Setup, Way};
@@ -26,23 +25,11 @@ pub(super) fn limits(config: &Config) -> Limits {
     }
 }
 
-/// Where the operator comes in, if anywhere.
-pub(super) fn entrance(config: &Config) -> Option<Entrance> {
-    let admin = &config.admin;
-    Some(Entrance {
-        address: address(admin.address.as_ref()?),
-        // Two processes side by side must have room for the operator as well.
-        reuse_port: config.listeners.iter().any(|listener| listener.reuse_port),
-        hosts: admin.hosts.clone(),
-        token: admin.token.clone(),
-    })
-}
-
 pub(super) fn stop_times(config: &Config) -> StopTimes {
     StopTimes { delay: config.server.stop_delay, drain: config.server.drain_timeout }
 }
 
-fn address(address: &ListenAddress) -> Address {
+pub(super) fn address(address: &ListenAddress) -> Address {
     match address {
         ListenAddress::Tcp(address) => Address::Tcp(*address),
         ListenAddress::Unix { path, mode, owner } => {
@@ -78,7 +65,7 @@ pub(super) fn door(config: &Config, listener: &config::Listener, bound: &Address
     Door {
         rules: Rules {
             browsers: listener.browsers,
-            loopback: matches!(bound, Address::Tcp(address) if address.ip().to_canonical().is_loopback()),
+            loopback: is_loopback(bound),
             hosts: listener.hosts.clone(),
             upstream_hosts: config.upstream.base_urls.iter().map(|url| url.host.clone()).collect(),
             head_size: config.server.head_size,
@@ -87,6 +74,11 @@ pub(super) fn door(config: &Config, listener: &config::Listener, bound: &Address
         token_endpoint: listener.token_endpoint,
         admits: listener.admit.iter().map(admit_method).collect(),
     }
+}
+
+/// Whether only this machine reaches it, by an IP address.
+pub(super) fn is_loopback(address: &Address) -> bool {
+    matches!(address, Address::Tcp(address) if address.ip().to_canonical().is_loopback())
 }
 
 fn admit_method(admit: &Admit) -> AdmitMethod {

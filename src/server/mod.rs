@@ -54,6 +54,15 @@ pub struct Arrival {
     pub names: Arc<[String]>,
 }
 
+/// The threads of a server.
+#[derive(Debug, Clone, Copy)]
+pub struct Threads {
+    /// What they are called, each with its number behind.
+    pub name: &'static str,
+    /// How many there are; at least 1.
+    pub count: usize,
+}
+
 /// What connections may cost.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {

@@ -38,6 +38,7 @@ pub enum BindError {
 }
 
 /// Listeners that wait to be put into force. Dropping it closes those that it has bound.
+#[derive(Default)]
 pub struct Plan(pub(super) Vec<Planned>);
 
 pub(super) struct Planned {
@@ -63,6 +64,11 @@ impl Plan {
             .map(|(number, asked)| Planned::bind(number, asked, inherited))
             .collect::<Result<_, _>>()
             .map(Self)
+    }
+
+    /// Whether other processes may have one of its new sockets too.
+    pub fn is_shared(&self) -> bool {
+        self.0.iter().filter_map(|planned| planned.socket.as_ref()).any(|socket| socket.is_shared)
     }
 
     /// The number of each listener and its address, with its real port, in the order in which they were asked for.

@@ -12,7 +12,7 @@ use super::permits::Permits;
 use super::plan::{BindError, Listener, Plan, Planned, load};
 use super::tls::ServerTls;
 use super::worker::{Queue, Worker};
-use super::{Handler, Limits};
+use super::{Handler, Limits, Threads};
 use crate::address::{Address, Inherited};
 use crate::stage::{Control, Stage};
 
@@ -44,14 +44,14 @@ struct Open {
 }
 
 impl Server {
-    /// Starts `workers` threads; `handler` is called once on each of them, and `connections` counts theirs. Nothing is
+    /// Starts the `threads`; `handler` is called once on each of them, and `connections` counts theirs. Nothing is
     /// accepted before [`apply`](Self::apply). New listeners that come later find their sockets among the `inherited`. It
     /// drains and ends with `control`.
     ///
     /// # Errors
     /// A thread that the system refuses, or what `handler` fails with.
     pub async fn start<H, E>(
-        workers: usize,
+        threads: Threads,
         connections: Connections,
         control: &Control,
         inherited: Inherited,
@@ -62,9 +62,10 @@ impl Server {
         E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
     {
         let handler = Arc::new(handler);
-        let mut started = Vec::with_capacity(workers);
-        for number in 0..workers {
-            started.push(Worker::start(number, control.follow(), Arc::clone(&handler)).await?);
+        let mut started = Vec::with_capacity(threads.count);
+        for number in 0..threads.count {
+            let name = format!("{}-{number}", threads.name);
+            started.push(Worker::start(name, control.follow(), Arc::clone(&handler)).await?);
         }
         Ok(Self {
             queues: started.iter().map(Worker::queue).collect(),

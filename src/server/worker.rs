@@ -44,7 +44,7 @@ impl Queue {
 impl Worker {
     /// Starts the thread, and returns when its handler is made.
     pub(super) async fn start<H, E>(
-        number: usize,
+        name: String,
         stage: Follower,
         handler: Arc<impl Fn() -> Result<H, E> + Send + Sync + 'static>,
     ) -> io::Result<Self>
@@ -57,7 +57,7 @@ impl Worker {
         let (ready, is_ready) = oneshot::channel();
         let (finish, finished) = oneshot::channel();
         let counter = Arc::clone(&load);
-        thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+        thread::Builder::new().name(name).spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
             let runtime = match runtime {
                 Ok(runtime) => runtime,

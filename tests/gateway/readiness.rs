@@ -34,6 +34,28 @@ async fn it_is_live_at_once_and_ready_with_the_first_token() {
     assert!(reply.json()["accounts"][0]["reason"].as_str().unwrap().starts_with("token for another 7"));
 }
 
+/// Whoever holds the operator's listener full holds up other operators, and no caller.
+#[tokio::test]
+async fn connections_to_the_operator_are_few_and_take_no_place_from_callers() {
+    let wechat = sandbox().await;
+    let gateway = Gateway::with(&wechat, ADMIN).await;
+    let mut held = Vec::new();
+    for _ in 0..64 {
+        let mut caller = Caller::connect(gateway.admin.unwrap()).await;
+        caller.request("GET", "/livez", &[], b"").await;
+        assert_eq!(caller.reply().await.status, 200);
+        held.push(caller);
+    }
+    let mut waiting = Caller::connect(gateway.admin.unwrap()).await;
+    waiting.request("GET", "/livez", &[], b"").await;
+    for _ in 0..5 {
+        assert_eq!(gateway.get(PATH).await.status, 200);
+    }
+    assert!(waiting.stream.try_read(&mut [0]).is_err(), "one more than there may be is not answered yet");
+    drop(held.pop());
+    assert_eq!(waiting.reply().await.status, 200);
+}
+
 /// Two accounts, of which one gets no token.
 async fn one_frozen() -> (Sandbox, Gateway) {
     let accounts = vec![Account::new("wxsound", "sound-secret"), Account::new("wxfrozen", "frozen-secret")];
