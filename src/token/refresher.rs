@@ -102,6 +102,7 @@ impl<I: Issuer> Refresher<I> {
     pub async fn run(mut self) {
         self.load().await;
         loop {
+            let due = self.due();
             tokio::select! {
                 rejection = self.rejections.recv() => match rejection {
                     Some(rejection) => self.answer(rejection).await,
@@ -112,12 +113,20 @@ impl<I: Issuer> Refresher<I> {
                     None => return,
                 },
                 Some(demand) = self.demands.recv() => self.meet(demand).await,
-                () = sleep_until(self.next), if !self.resting => {
+                () = sleep_until(due) => {
                     // Its outcome stands in the slot; nobody waits for it here.
                     let _ = self.fetch(self.first_choice(), Reason::Timer).await;
                 }
                 () = sleep_until_some(self.standing.next_look) => self.look().await,
             }
+        }
+    }
+
+    /// When the timer fetches. Who rests does so only when requests in flight have nothing left to be sent with.
+    fn due(&self) -> Instant {
+        match &self.snapshot.token {
+            Some(token) if self.resting => self.next.max(token.expires_at()),
+            _ => self.next,
         }
     }
 
