@@ -17,13 +17,14 @@ def describe(place: Place) -> None:
     system = platform.freedesktop_os_release()["PRETTY_NAME"]
     print(f"{model}, {cores} cores, {memory:.0f} GiB; Linux {platform.release()}; {system}; load {os.getloadavg()[0]:.1f}.")
     print(f"{first_line('nginx', '-v')}; {first_line('haproxy', '-v')}; {first_line('wrk', '-v')};")
-    print(f"{first_line('rustc', '--version')}; wxgate at {commit()}, {size(place)}.", flush=True)
+    build = "of another build" if os.environ.get("WXGATE") else f"at {commit()}"
+    print(f"{first_line('rustc', '--version')}; wxgate {build}, {size(place)}.", flush=True)
 
 
 def first_line(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     words = (done.stdout + done.stderr).splitlines()[0].removeprefix("nginx version: ").split()
-    return " ".join(words[:3])
+    return " ".join(words[:3]).rstrip("(")
 
 
 def commit() -> str:
