@@ -65,6 +65,22 @@ async fn a_request_on_one_that_goes_is_answered() {
     }
 }
 
+/// Its head comes to its end when the listener is in no configuration any more.
+#[tokio::test]
+async fn a_request_that_has_only_begun_on_one_that_goes_is_answered_too() {
+    let wechat = sandbox().await;
+    let second = free_port();
+    let operated = Operated::start(&wechat, &two(second)).await;
+    let mut caller = Caller::connect(second).await;
+    caller.write("GET /wxa/any HTTP/1.1\r\nHost: local").await;
+    for limit in ["1MiB", "2MiB", "3MiB"] {
+        operated.reload(&format!("body.limit = '{limit}'")).await;
+    }
+    caller.write("host\r\n\r\n").await;
+    let reply = caller.reply().await;
+    assert_eq!((error(&reply), reply.field("connection")), ((200, None), Some("close")));
+}
+
 #[tokio::test]
 async fn what_one_demands_holds_from_the_next_request_on_a_connection_that_stays() {
     let wechat = sandbox().await;
