@@ -10,11 +10,13 @@ function roundUp(value) {
   return [1, 1.5, 2, 3, 4, 5, 7.5, 10].map((step) => step * power).find((step) => step >= value * 0.999999) ?? 1;
 }
 
-function chart({ id, label, top, topText, samples, layers }) {
-  return h('div', { class: 'chart' },
-    h('span', { class: 'axis' }, topText),
+// `ticks` are the texts of the grid's lines, from the top down, and `layers` what is drawn, all of it below `top`.
+function chart({ id, label, top, ticks, samples, layers }) {
+  const isScale = ticks.every(Boolean);
+  return h('div', { class: isScale ? 'chart scaled' : 'chart' },
+    h('div', { class: 'ticks', 'aria-hidden': 'true' }, ticks.map((text) => h('span', {}, text))),
     h('svg', { viewBox: `0 0 ${slots(samples)} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label, 'data-chart': id, 'data-samples': samples },
-      [0, 0.5, 1].map((share) => h('path', { class: 'grid', d: `M0 ${HEIGHT * share}H${slots(samples)}` })),
+      ticks.map((_, at) => h('path', { class: 'grid', d: `M0 ${round((HEIGHT * at) / (ticks.length - 1))}H${slots(samples)}` })),
       layers(top),
       hovered?.chart === id && hovered.at < samples &&
         h('path', { class: 'hair', d: `M${place(hovered.at, samples)} 0V${HEIGHT}` })));
@@ -38,19 +40,14 @@ function round(value) {
 
 // A line through the values, with gaps where there are none.
 function line(values, top) {
-  let pen = 'M';
-  let path = '';
-  values.forEach((value, at) => {
-    if (value === null) {
-      pen = 'M';
-      return;
-    }
-    const next = values[at + 1];
-    path += `${pen}${place(at, values.length)} ${height(value, top)}`;
-    if (pen === 'M' && (next === null || next === undefined)) path += 'h0.01'; // alone, it is a dot
-    pen = 'L';
-  });
-  return path;
+  const isThere = (at) => values[at] !== null && values[at] !== undefined;
+  return values.map((value, at) => (isThere(at) ? `${isThere(at - 1) ? 'L' : 'M'}${place(at, values.length)} ${height(value, top)}` : '')).join('');
+}
+
+// Dots at values that stand alone, where a line has no length.
+function dots(values, top) {
+  const isThere = (at) => values[at] !== null && values[at] !== undefined;
+  return values.map((value, at) => (isThere(at) && !isThere(at - 1) && !isThere(at + 1) ? `M${place(at, values.length)} ${height(value, top)}h0.01` : '')).join('');
 }
 
 // The line, filled down to the base.

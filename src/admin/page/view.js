@@ -93,7 +93,7 @@ function requestsChart(traffic, at, when) {
   const [total, wrong] = [sum(traffic.requests), sum(traffic.failed)];
   const now = rate(at('requests', all) ?? 0);
   return panel(words.requestsNow, words.now, now, when('requests'),
-    chart({ id: 'requests', label: `${words.requestsNow}: ${now}`, top, topText: rate(top), samples: all.length, layers: (top) => [
+    chart({ id: 'requests', label: `${words.requestsNow}: ${now}`, top, ticks: [rate(top), '', ''], samples: all.length, layers: (top) => [
       h('path', { class: 'fill', d: area(all, top) }),
       h('path', { class: 'line', d: line(all, top) }),
       h('path', { class: 'bars bad', d: bars(failed, failed.map(() => 0), top) }),
@@ -102,14 +102,19 @@ function requestsChart(traffic, at, when) {
 }
 
 function latencyChart(traffic, at, when) {
-  const known = [...traffic.p99_ms, ...traffic.p50_ms].filter((value) => value !== null);
-  const top = roundUp(Math.max(10, ...known));
+  // Half of all calls and the slowest of a hundred are far apart: a line of the grid is ten times the one below.
+  const decades = (values) => values.map((value) => (value === null ? null : Math.log10(Math.max(value, 1))));
+  const [half, most, wechats] = [traffic.p50_ms, traffic.p99_ms, traffic.upstream_p50_ms].map(decades);
+  const top = Math.max(2, Math.ceil(Math.max(...half, ...most)));
+  const ticks = Array.from({ length: top + 1 }, (_, below) => milliseconds(10 ** (top - below)));
   const last = (values) => milliseconds(at('latency', values));
   return panel(words.latency, words.now, last(traffic.p50_ms), when('latency'),
-    chart({ id: 'latency', label: `${words.latency}: ${words.half} ${last(traffic.p50_ms)}, ${words.most} ${last(traffic.p99_ms)}`, top, topText: milliseconds(top), samples: traffic.p50_ms.length, layers: (top) => [
-      h('path', { class: 'line pale', d: line(traffic.p99_ms, top) }),
-      h('path', { class: 'line dotted', d: line(traffic.upstream_p50_ms, top) }),
-      h('path', { class: 'line', d: line(traffic.p50_ms, top) }),
+    chart({ id: 'latency', label: `${words.latency}: ${words.half} ${last(traffic.p50_ms)}, ${words.most} ${last(traffic.p99_ms)}`, top, ticks, samples: half.length, layers: (top) => [
+      h('path', { class: 'line pale', d: line(most, top) }),
+      h('path', { class: 'dots pale', d: dots(most, top) }),
+      h('path', { class: 'line dotted', d: line(wechats, top) }),
+      h('path', { class: 'line', d: line(half, top) }),
+      h('path', { class: 'dots', d: dots(half, top) }),
     ] }),
     legend([['line', words.half, last(traffic.p50_ms)], ['pale', words.most, last(traffic.p99_ms)], ['dotted', words.wechatsPart, last(traffic.upstream_p50_ms)]]));
 }
@@ -124,7 +129,7 @@ function errcodesChart(traffic, at, when) {
   const entries = CLASSES.map((name, number) => [name, words.classes[name], shown[number]]).filter(([, , count]) => count > 0);
   const count = number(sum(shown));
   return panel(words.errcodes, words.lastQuarter, count, when('errcodes'),
-    chart({ id: 'errcodes', label: `${words.errcodes}: ${count}`, top, topText: number(top), samples: totals.length, layers: (top) =>
+    chart({ id: 'errcodes', label: `${words.errcodes}: ${count}`, top, ticks: [number(top), '', ''], samples: totals.length, layers: (top) =>
       CLASSES.map((name, at) => {
         const layer = h('path', { class: `bars ${name}`, d: bars(columns[at], below, top) });
         columns[at].forEach((value, sample) => { below[sample] += value; });
