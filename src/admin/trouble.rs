@@ -34,11 +34,14 @@ pub(super) struct Trouble {
     /// The name of the level that is nearly full.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) level: Option<&'static str>,
+    /// The host that is down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) upstream: Option<String>,
 }
 
 impl Trouble {
     fn new(kind: &'static str, text: String) -> Self {
-        Self { kind, text, errcode: None, address: None, count: None, level: None }
+        Self { kind, text, errcode: None, address: None, count: None, level: None, upstream: None }
     }
 }
 
@@ -112,7 +115,7 @@ pub(super) fn of_upstreams(upstreams: &[Standing]) -> Vec<Trouble> {
             "{} is down, and {meanwhile}: {reason}; check the way out to it: name resolution, firewall, proxy",
             upstream.host
         );
-        Trouble::new("upstream_down", text)
+        Trouble { upstream: Some(upstream.host.clone()), ..Trouble::new("upstream_down", text) }
     });
     down.collect()
 }

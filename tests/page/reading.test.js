@@ -6,7 +6,7 @@ const { join } = require('node:path');
 const { after, before, test } = require('node:test');
 const vm = require('node:vm');
 const axe = require('axe-core');
-const { browser, open, sandbox } = require('./support');
+const { browser, open, sandbox, until } = require('./support');
 
 let chrome;
 let world;
@@ -95,6 +95,40 @@ test('new figures leave the focus and the selection where they are', async () =>
   assert.equal(await page.evaluate(() => document.activeElement.dataset.do), 'ask');
   assert.equal(await page.evaluate(() => String(getSelection())), selected);
   assert.ok(selected.length > 0);
+  assert.deepEqual(wrong, []);
+});
+
+test('all failures are shown when they are asked for', async () => {
+  const { page, wrong } = await open(chrome, world.page);
+  const shown = page.locator('.failures li');
+  assert.equal(await shown.count(), 15);
+  await page.getByRole('button', { name: 'Show all' }).click();
+  assert.equal(await shown.count(), (await world.status()).failures.length);
+  await page.getByRole('button', { name: 'Show fewer' }).click();
+  assert.equal(await shown.count(), 15);
+  assert.deepEqual(wrong, []);
+});
+
+test('the pointer shows the figures of one sample and when it was taken', async () => {
+  const { page, wrong } = await open(chrome, world.page);
+  const chart = page.locator('[data-chart="requests"]');
+  const panel = page.locator('.panel', { has: chart });
+  const figure = panel.locator('.figure');
+  await until('a sample', async () => Number(await chart.getAttribute('data-samples')) > 0);
+  // A new sample may come between the question and the look: then once more.
+  await until('the figure under the pointer', async () => {
+    const { traffic } = await world.status();
+    const busiest = traffic.requests.indexOf(Math.max(...traffic.requests));
+    const { x, y, width, height } = await chart.boundingBox();
+    const slots = Math.max(24, traffic.requests.length);
+    await page.mouse.move(x + ((slots - traffic.requests.length + busiest + 0.5) / slots) * width, y + height / 2);
+    const rate = traffic.requests[busiest] / traffic.resolution_seconds;
+    const written = new Intl.NumberFormat('en-GB', { maximumFractionDigits: rate < 10 ? 1 : 0 }).format(rate);
+    return rate > 0 && (await figure.innerText()) === written;
+  });
+  assert.match(await panel.locator('time').innerText(), /^\d\d:\d\d:\d\d$/);
+  await page.mouse.move(0, 0);
+  assert.equal(await panel.locator('time').count(), 0);
   assert.deepEqual(wrong, []);
 });
 

@@ -52,7 +52,7 @@ function body(status) {
     h('section', { class: 'accounts' }, h('h2', {}, words.accounts), h('div', { class: 'cards' }, status.accounts.map(accountCard))),
     h('div', { class: 'pair' }, endpoints(status.endpoints), errcodes(status.errcodes)),
     failures(status),
-    h('div', { class: 'pair' }, callers(status), levels(status.levels)),
+    h('div', { class: 'pair' }, callers(status), levels(status)),
   ];
 }
 
@@ -274,7 +274,7 @@ function callers({ callers, unknown_callers: unknown }) {
         unknown > 0 && row('td', [words.unknownCallers, '', number(unknown), '', ''])))));
 }
 
-function levels(list) {
+function levels({ levels: list, upstreams }) {
   return h('section', { class: 'panel' }, h('h2', {}, words.levels),
     h('dl', { class: 'levels' }, list.map(({ name, now, limit }) => {
       const show = name.endsWith('_bytes') ? bytes : number;
@@ -283,7 +283,10 @@ function levels(list) {
       return h('div', {}, h('dt', {}, words.levelNames[name] ?? name), h('dd', {}, text),
         h('svg', { class: share >= 0.9 ? 'share bad' : 'share', viewBox: '0 0 1000 3', preserveAspectRatio: 'none', 'aria-hidden': 'true' },
           h('rect', { class: 'rest', width: 1000, height: 3 }), h('rect', { width: round(share * 1000), height: 3 })));
-    })));
+    })),
+    h('h2', { class: 'ways' }, words.ways),
+    h('dl', { class: 'levels' }, upstreams.map(({ host, up, since }) =>
+      h('div', {}, h('dt', {}, host), h('dd', { class: up ? 'good' : 'bad' }, up ? words.up : words.down(since && clock(since)))))));
 }
 
 function footer(status) {
