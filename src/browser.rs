@@ -1,5 +1,6 @@
 //! How a request from a browser looks, and by which names a loopback listener may be called (architecture.md §3.2).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use hyper::header::{HeaderMap, HeaderName};
@@ -19,8 +20,9 @@ pub fn without_port(authority: &str) -> Option<&str> {
 }
 
 /// A host as names are compared: in lower case, without the dot of the root.
-pub fn canonical(host: &str) -> String {
-    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+pub fn canonical(host: &str) -> Cow<'_, str> {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if host.bytes().any(|byte| byte.is_ascii_uppercase()) { host.to_ascii_lowercase().into() } else { host.into() }
 }
 
 /// Whether a canonical host is one that DNS rebinding cannot use, or one of `more`.

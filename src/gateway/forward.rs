@@ -14,7 +14,7 @@ use super::in_flight::Permit;
 use super::judge::{Judged, Verdict, judge, unjudged};
 use super::reply::{ReplyBody, refusal, reply};
 use super::retry::Retry;
-use super::rewrite::{self, Pair};
+use super::rewrite::{self, Pair, Target};
 use super::route::Account;
 use crate::secret::{ExposeSecret, SecretString};
 use crate::token::{Remedy, Token};
@@ -158,10 +158,9 @@ impl Gateway {
 
     async fn send(&self, call: &Call<'_>, removed: &[&str], added: &[Pair<'_>]) -> Result<Answer<Outgoing>, Error> {
         let Parts { method, headers, .. } = call.head;
-        let target = rewrite::target(call.path, call.query, removed, added);
+        let target = Target { path: call.path, query: call.query, removed, added };
         let length = length_to_state(method, headers, call.body);
-        let head =
-            |host: &HeaderValue| rewrite::head(method, &target, headers, host, length, call.authorization_served);
+        let head = |host: &HeaderValue| rewrite::head(method, target, headers, host, length, call.authorization_served);
         let sending = self.upstream.send(method, head, || call.body.outgoing());
         Ok(call.exchange.upstream(sending).await?)
     }

@@ -45,8 +45,7 @@ pub(super) struct Judged {
 /// What follows the bytes that were held back.
 pub(super) enum Rest {
     Nothing,
-    /// Boxed, since most answers are held back whole, and all of this is moved about.
-    Stream(Box<AnswerBody<Outgoing>>),
+    Stream(AnswerBody<Outgoing>),
     /// The answer broke off while it was held back.
     Broken(BodyError),
 }
@@ -59,7 +58,7 @@ pub(super) async fn judge(answer: Answer<Outgoing>, rejecting: &[i64]) -> Judged
     let mut held = Held::default();
     let (said, rest) = loop {
         if !may_be_small || coding == Coding::Unknown || !can_be_token_error(held.bytes(), coding) {
-            break (Said::default(), Rest::Stream(Box::new(body)));
+            break (Said::default(), Rest::Stream(body));
         }
         if body.is_end_stream() {
             break (Said::by(&plain(held.bytes(), coding)), Rest::Nothing);
@@ -82,7 +81,7 @@ pub(super) async fn judge(answer: Answer<Outgoing>, rejecting: &[i64]) -> Judged
 
 /// An answer that is not judged.
 pub(super) fn unjudged(answer: Answer<Outgoing>) -> Judged {
-    let rest = Rest::Stream(Box::new(answer.body));
+    let rest = Rest::Stream(answer.body);
     Judged { verdict: Verdict::Open, errcode: None, rid: None, head: answer.head, held: None, rest }
 }
 

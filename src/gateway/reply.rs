@@ -1,5 +1,6 @@
 //! WeChat's answer → the caller's: status, fields and bytes as they came, less what is not the caller's to see.
 
+use std::cmp::Ordering;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -76,12 +77,15 @@ fn hide(headers: &mut HeaderMap, secrets: &[&SecretString]) {
             *value = cut;
         }
     }
-    // Whatever other field an upstream may echo them in. Almost every value is shorter than a secret.
-    let leaks = |value: &HeaderValue| {
-        let found =
-            |secret: &&SecretString| memmem::find(value.as_bytes(), secret.expose_secret().as_bytes()).is_some();
-        secrets.iter().filter(|secret| value.len() >= secret.expose_secret().len()).any(found)
+    // Whatever other field an upstream may echo them in. Almost every value is shorter than a secret, or, as WeChat's
+    // Content-Type, as long as one.
+    let holds = |value: &[u8], secret: &[u8]| match value.len().cmp(&secret.len()) {
+        Ordering::Less => false,
+        Ordering::Equal => value == secret,
+        Ordering::Greater => memmem::find(value, secret).is_some(),
     };
+    let leaks =
+        |value: &HeaderValue| secrets.iter().any(|secret| holds(value.as_bytes(), secret.expose_secret().as_bytes()));
     for value in headers.values_mut().filter(|value| leaks(value)) {
         *value = HeaderValue::from_static(crate::secret::REDACTED);
     }

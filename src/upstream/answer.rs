@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -25,17 +25,32 @@ pub struct Answer<B> {
 }
 
 impl<B: RequestBody> Answer<B> {
-    pub(super) fn new(head: Response<()>, exchange: Exchange<B>, pool: Weak<Pool>, idle: Duration) -> Self {
-        let mut body = AnswerBody { exchange: Some(exchange), pool, idle };
-        body.release_at_end();
-        Self { head: head.into_parts().0, body }
+    /// The connection goes to `pool` when the answer has been read; one whose bytes are all here sets it free at once.
+    pub(super) fn new(head: Response<()>, mut exchange: Exchange<B>, pool: &Rc<Pool>, idle: Duration) -> Self {
+        let state = match exchange.take_whole() {
+            Some(data) => {
+                exchange.finish().into_iter().for_each(|connection| pool.put(connection));
+                State::Whole(data)
+            }
+            None => State::Open(Box::new(Open { exchange, pool: Rc::downgrade(pool), idle })),
+        };
+        Self { head: head.into_parts().0, body: AnswerBody(state) }
     }
 }
 
 /// The bytes of an answer as they come. Ends in an error, never cleanly, when the upstream breaks off or falls silent.
-pub struct AnswerBody<B> {
-    /// `None` when the answer has come to its end, good or bad.
-    exchange: Option<Exchange<B>>,
+pub struct AnswerBody<B>(State<B>);
+
+enum State<B> {
+    /// All that is left of it, perhaps nothing.
+    Whole(Bytes),
+    /// Boxed, since an answer is moved about, and most are whole from the start.
+    Open(Box<Open<B>>),
+}
+
+/// What of an answer is still on its way.
+struct Open<B> {
+    exchange: Exchange<B>,
     /// Where the connection goes afterwards.
     pool: Weak<Pool>,
     idle: Duration,
@@ -79,13 +94,20 @@ impl From<ExchangeError> for BodyError {
 }
 
 impl<B: RequestBody> AnswerBody<B> {
-    /// Gives the connection back as soon as the last byte is known to be here.
-    fn release_at_end(&mut self) {
-        if self.exchange.as_ref().is_some_and(Exchange::at_end)
-            && let Some(connection) = self.exchange.take().and_then(Exchange::finish)
-            && let Some(pool) = self.pool.upgrade()
+    /// Nothing more will come.
+    fn close(&mut self) -> Option<Box<Open<B>>> {
+        match std::mem::replace(&mut self.0, State::Whole(Bytes::new())) {
+            State::Open(open) => Some(open),
+            State::Whole(_) => None,
+        }
+    }
+
+    /// The last byte is here: the connection may serve others.
+    fn finish(&mut self) {
+        if let Some(open) = self.close()
+            && let Some(pool) = open.pool.upgrade()
         {
-            pool.put(connection);
+            open.exchange.finish().into_iter().for_each(|connection| pool.put(connection));
         }
     }
 }
@@ -95,34 +117,37 @@ impl<B: RequestBody> Body for AnswerBody<B> {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        let Some(exchange) = &mut this.exchange else { return Poll::Ready(None) };
-        let outcome = ready!(exchange.poll_data(cx, this.idle));
-        match outcome {
-            Ok(Some(data)) => {
-                this.release_at_end();
-                Poll::Ready(Some(Ok(Frame::data(data))))
+        let outcome = match &mut self.0 {
+            State::Whole(data) if data.is_empty() => return Poll::Ready(None),
+            State::Whole(data) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
+            State::Open(open) => {
+                let outcome = ready!(open.exchange.poll_data(cx, open.idle));
+                outcome.map(|data| (data, open.exchange.at_end()))
             }
-            Ok(None) => {
-                this.release_at_end();
-                this.exchange = None; // one that ends with its connection
-                Poll::Ready(None)
+        };
+        match outcome {
+            Ok((data, at_end)) => {
+                if data.is_none() || at_end {
+                    self.finish();
+                }
+                Poll::Ready(data.map(|data| Ok(Frame::data(data))))
             }
             Err(error) => {
-                this.exchange = None; // closes the connection
+                self.close();
                 Poll::Ready(Some(Err(error.into())))
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.exchange.is_none()
+        matches!(&self.0, State::Whole(data) if data.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.exchange {
-            None => SizeHint::with_exact(0),
-            Some(exchange) => exchange.left().map_or_else(SizeHint::default, SizeHint::with_exact),
-        }
+        let left = match &self.0 {
+            State::Whole(data) => Some(data.len() as u64),
+            State::Open(open) => open.exchange.left(),
+        };
+        left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

@@ -108,14 +108,14 @@ impl Upstream {
     pub async fn send<B: RequestBody>(
         &self,
         method: &Method,
-        head: impl Fn(&HeaderValue) -> Bytes,
+        head: impl Fn(&HeaderValue) -> Vec<u8>,
         body: impl Fn() -> B,
     ) -> Result<Answer<B>, SendError> {
         let mut tries = self.health.tries(method.is_idempotent());
         let mut place = tries.first();
         loop {
             let Some(origin) = self.origins.get(place.index()) else { return Err(ConnectError::Name.into()) };
-            let failed = match origin.send(method, head(&origin.host), &body).await {
+            let failed = match origin.send(method, &head, &body).await {
                 Ok(answer) => {
                     place.answered();
                     return Ok(answer);

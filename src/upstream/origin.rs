@@ -6,7 +6,6 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
 
-use bytes::Bytes;
 use hyper::Method;
 use hyper::header::HeaderValue;
 use tokio::time::Instant;
@@ -22,7 +21,7 @@ use crate::egress::{Egress, Fault, OpenConnections, Resolver, host_field};
 /// A place that requests can go to.
 pub(super) struct Origin {
     /// The value of `Host`.
-    pub(super) host: HeaderValue,
+    host: HeaderValue,
     connector: Connector,
     connecting: Connecting,
     pool: Rc<Pool>,
@@ -96,7 +95,7 @@ impl Origin {
     pub(super) async fn send<B: RequestBody>(
         &self,
         method: &Method,
-        head: Bytes,
+        head: impl Fn(&HeaderValue) -> Vec<u8>,
         body: impl Fn() -> B,
     ) -> Result<Answer<B>, Failed> {
         let repeatable = method.is_idempotent();
@@ -110,7 +109,7 @@ impl Origin {
             Found::New(connection) => (connection, false),
             Found::Used(connection) => (connection, true),
         };
-        match self.exchange(connection, head.clone(), body(), to_head).await {
+        match self.exchange(connection, head(&self.host), body(), to_head).await {
             Err(failed) if used && failed.may_repeat(repeatable) => {
                 tracing::debug!(error = %failed.error, "a kept connection was dead; once more on a new one");
             }
@@ -118,7 +117,7 @@ impl Origin {
             outcome => return outcome,
         }
         let connection = Box::pin(self.new_connection()).await?;
-        self.exchange(connection, head, body(), to_head).await
+        self.exchange(connection, head(&self.host), body(), to_head).await
     }
 
     /// A connection for a request that found none idle; `surely` as in [`Pool::take`]. The deadline is for waiting and
@@ -169,7 +168,7 @@ impl Origin {
     async fn exchange<B: RequestBody>(
         &self,
         connection: Connection,
-        head: Bytes,
+        head: Vec<u8>,
         body: B,
         to_head: bool,
     ) -> Result<Answer<B>, Failed> {
@@ -178,7 +177,7 @@ impl Origin {
         match poll_fn(|cx| exchange.poll_head(cx, self.deadlines.first_byte)).await {
             Ok(head) => {
                 self.answers.set(self.answers.get().wrapping_add(1));
-                Ok(Answer::new(head, exchange, Rc::downgrade(&self.pool), self.deadlines.idle_body))
+                Ok(Answer::new(head, exchange, &self.pool, self.deadlines.idle_body))
             }
             Err(error) => Err(Failed {
                 // While others were answered it is not the place that is silent, but what was asked of it.

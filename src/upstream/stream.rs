@@ -51,10 +51,15 @@ impl Stream {
         }
     }
 
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    /// Writes of `head` and then of `body`, in one go.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, head: &[u8], body: &[u8]) -> Poll<io::Result<usize>> {
+        let parts = [IoSlice::new(head), IoSlice::new(body)];
         match self {
-            Self::Plain(socket, _) => Pin::new(socket).poll_write_vectored(cx, parts),
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, parts),
+            Self::Plain(socket, _) => Pin::new(socket).poll_write_vectored(cx, &parts),
+            // rustls gathers several parts in a list of its own.
+            Self::Tls(stream) if body.is_empty() => Pin::new(&mut **stream).poll_write(cx, head),
+            Self::Tls(stream) if head.is_empty() => Pin::new(&mut **stream).poll_write(cx, body),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, &parts),
         }
     }
 

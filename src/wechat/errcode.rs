@@ -5,7 +5,12 @@
 //! strings and nested objects. So the body is searched first, which settles most answers that carry no
 //! errcode, and only on a hit a small scanner walks it, counting brackets and skipping strings.
 
+use std::sync::LazyLock;
+
 use memchr::{memchr2, memmem};
+
+/// What to search for, prepared: `memmem::find` would do that for each answer.
+static KEY: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("errcode"));
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -18,7 +23,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// value beyond `i64`, `null`. The key counts only in plain letters, since no JSON writer escapes those
 /// (`err\u0063ode`). The first `errcode` decides when there are several: WeChat writes its own first.
 pub fn errcode(body: &[u8]) -> Option<i64> {
-    memmem::find(body, b"errcode")?;
+    KEY.find(body)?;
     let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     let mut rest = skip_blanks(text).strip_prefix(b"{")?;
     let mut depth = 1;

@@ -4,16 +4,19 @@ use std::path::Path;
 
 use crate::measured::run;
 
+/// One request at a time. Another compiler or another C library may take some hundred more or less than the figure in
+/// docs/performance.md; beyond this, something was added that every request pays for.
+const BUDGET: u64 = 35_000;
+
 #[tokio::test]
-#[ignore = "takes valgrind"]
+#[ignore = "takes valgrind and the release build"]
 async fn a_request_takes_few_instructions() {
-    for callers in [1, 64] {
-        let (few, many) = (1_280 / callers, 3_840 / callers);
-        let short = total(&run(callgrind, callers, few).await);
-        let long = total(&run(callgrind, callers, many).await);
-        let requests = ((many - few) * callers) as u64;
-        println!("{callers} callers: {} instructions a request", (long - short) / requests);
-    }
+    const FEW: usize = 300;
+    const MANY: usize = 1_300;
+    let (short, long) = (total(&run(callgrind, 1, FEW).await), total(&run(callgrind, 1, MANY).await));
+    let each = (long - short) / (MANY - FEW) as u64;
+    println!("{each} instructions a request, of {BUDGET}");
+    assert!(each <= BUDGET);
 }
 
 fn callgrind(file: &Path) -> String {
@@ -22,6 +25,6 @@ fn callgrind(file: &Path) -> String {
 
 /// The last line of a profile: `totals: <instructions>`.
 fn total(profile: &str) -> u64 {
-    let line = profile.lines().rev().find_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));
-    line.unwrap().trim().parse().unwrap()
+    let total = profile.lines().rev().find_map(|line| line.strip_prefix("totals: "));
+    total.unwrap().trim().parse().unwrap()
 }

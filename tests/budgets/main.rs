@@ -13,6 +13,7 @@
 mod authority;
 mod instructions;
 mod measured;
+mod memory;
 #[path = "../gateway/process.rs"]
 #[allow(dead_code, reason = "the vocabulary of another suite, of which this one needs some words")]
 mod process;

@@ -11,7 +11,7 @@ use crate::process::Program;
 use crate::support::{Caller, account, config_text};
 
 /// The sandbox answers `{"errcode":0,"errmsg":"ok"}`, 27 bytes, to a good token of about 140 characters.
-const PATH: &str = "/wxa/any?openid=oABCD";
+pub const PATH: &str = "/wxa/any?openid=oABCD";
 
 /// What `tool` wrote to its output file about a run in which `callers` sent `requests` each, one after the other on a
 /// connection of its own. `tool` is the beginning of a command line, made from the file's name.
@@ -21,7 +21,7 @@ pub async fn run(tool: impl Fn(&Path) -> String, callers: usize, requests: usize
     let base_url = format!("https://localhost:{}", wechat.address().port());
     // Further keys, to see what each costs: WXGATE_KEYS="log.access = 'all'".
     let more = std::env::var("WXGATE_KEYS").unwrap_or_default();
-    let keys = format!("server.workers = 1\n{more}\n{}{}", authority.ca_file(), account());
+    let keys = format!("server.workers = 1\ntoken.wait_timeout = '15s'\n{more}\n{}{}", authority.ca_file(), account());
     let config = config_text(&base_url, &keys).replace("server.workers = 2\n", "");
 
     let directory = TempDir::new().unwrap();
@@ -46,7 +46,7 @@ pub async fn run(tool: impl Fn(&Path) -> String, callers: usize, requests: usize
 }
 
 /// The release build, where `WXGATE_PROGRAM` names it: the figures are about what users run.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let named = std::env::var_os("WXGATE_PROGRAM");
     named.map_or_else(|| env!("CARGO_BIN_EXE_wxgate").into(), |path| PathBuf::from(path).canonicalize().unwrap())
 }

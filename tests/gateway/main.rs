@@ -24,6 +24,7 @@ mod handover;
 mod healing;
 mod hiding;
 mod hostile;
+mod isolation;
 mod judging;
 mod leaks;
 mod limits;

@@ -70,23 +70,26 @@ async fn upload(address: SocketAddr, number: usize) -> [u8; 32] {
 /// A limit on the size of files stands in for a full disk: both refuse the write.
 #[tokio::test]
 async fn a_body_that_the_disk_does_not_take_is_refused_and_the_next_one_is_not() {
-    let wechat = sandbox().await;
-    let keys = "body.memory = '1KiB'\nbody.directory = '.'";
-    // In blocks of 512 bytes. Without the trap the signal of setrlimit(2) would end the program.
-    let mut program = Program::limited("trap '' XFSZ; ulimit -f 128", &config(&wechat, keys));
-    let address = program.address().await;
-    let mut caller = Caller::connect(address).await;
-    for (length, status) in [(60_000, 200), (70_000, 503), (600_000, 503)] {
-        caller.request("POST", PATH, &[], &vec![b'x'; length]).await;
-        let reply = caller.reply().await;
-        assert_eq!(reply.status, status, "{length} {}", reply.text());
-        if status == 503 {
-            assert_eq!((reply.error(), reply.field("retry-after")), (Some("body_not_kept"), Some("1")));
-            caller = Caller::connect(address).await;
+    // Beyond the memory of one body, and beyond that of all.
+    for memory in ["body.memory = '1KiB'", "body.memory_total = '1KiB'"] {
+        let wechat = sandbox().await;
+        let keys = format!("{memory}\nbody.directory = '.'");
+        // In blocks of 512 bytes. Without the trap the signal of setrlimit(2) would end the program.
+        let mut program = Program::limited("trap '' XFSZ; ulimit -f 128", &config(&wechat, &keys));
+        let address = program.address().await;
+        let mut caller = Caller::connect(address).await;
+        for (length, status) in [(60_000, 200), (70_000, 503), (600_000, 503)] {
+            caller.request("POST", PATH, &[], &vec![b'x'; length]).await;
+            let reply = caller.reply().await;
+            assert_eq!(reply.status, status, "{memory} {length} {}", reply.text());
+            if status == 503 {
+                assert_eq!((reply.error(), reply.field("retry-after")), (Some("body_not_kept"), Some("1")));
+                caller = Caller::connect(address).await;
+            }
         }
+        assert_eq!(wechat.world().journal().count(PATH), 1);
+        program.says("could not be kept in body.directory").await;
     }
-    assert_eq!(wechat.world().journal().count(PATH), 1);
-    program.says("could not be kept in body.directory").await;
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ impl Rules {
     fn answers_to(&self, host: &str) -> bool {
         let host = canonical(host);
         is_own_name(&host, &self.hosts)
-            || self.upstream_hosts.contains(&host)
+            || self.upstream_hosts.iter().any(|name| *name == host)
             || host == "weixin.qq.com"
             || host.ends_with(".weixin.qq.com")
     }

@@ -1,8 +1,9 @@
 //! The fields: which are a matter between two neighbours only (RFC 9110 §7.6.1), and which are ours.
 
-use bytes::{Bytes, BytesMut};
 use hyper::Method;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use super::query::Target;
 
 /// Fields that end at the next hop, whatever `Connection` says of them.
 pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
@@ -38,17 +39,20 @@ pub(crate) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 /// Nothing here can end a line early: hyper lets no control character into a method, a target or a field.
 pub(crate) fn head(
     method: &Method,
-    target: &str,
+    target: Target<'_>,
     headers: &HeaderMap,
     host: &HeaderValue,
     length: Option<u64>,
     served: bool,
-) -> Bytes {
+) -> Vec<u8> {
     let named = named_by_connection(headers);
-    let mut head = BytesMut::with_capacity(target.len() + 256 + 64 * headers.len());
-    for part in [method.as_str(), " ", target, " HTTP/1.1\r\n"] {
-        head.extend_from_slice(part.as_bytes());
-    }
+    // Two lines that are always there, and fields of a common length.
+    let mut line = String::with_capacity(128 + target.longest() + 48 * headers.len());
+    line.push_str(method.as_str());
+    line.push(' ');
+    target.push_to(&mut line);
+    line.push_str(" HTTP/1.1\r\n");
+    let mut head = line.into_bytes();
     write_field(&mut head, &header::HOST, &[host.as_bytes()]);
     let mut cookies = Some(header::COOKIE);
     for (name, value) in headers {
@@ -71,11 +75,11 @@ pub(crate) fn head(
         write_field(&mut head, &header::CONTENT_LENGTH, &[HeaderValue::from(length).as_bytes()]);
     }
     head.extend_from_slice(b"\r\n");
-    head.freeze()
+    head
 }
 
 /// One line; several values are joined as those of `Cookie` are.
-fn write_field(head: &mut BytesMut, name: &HeaderName, values: &[&[u8]]) {
+fn write_field(head: &mut Vec<u8>, name: &HeaderName, values: &[&[u8]]) {
     head.extend_from_slice(name.as_str().as_bytes());
     for (number, value) in values.iter().enumerate() {
         head.extend_from_slice(if number == 0 { b": " } else { b"; " });
@@ -105,8 +109,9 @@ mod tests {
     /// The lines of the fields that go out.
     fn sent(fields: &[(&'static str, &'static str)], length: Option<u64>, served: bool) -> Vec<String> {
         let host = HeaderValue::from_static("up");
-        let head = head(&Method::PUT, "/p?a=1", &headers(fields), &host, length, served);
-        let text = String::from_utf8(head.to_vec()).unwrap();
+        let target = Target { path: "/p", query: Some("a=1"), removed: &[], added: &[] };
+        let head = head(&Method::PUT, target, &headers(fields), &host, length, served);
+        let text = String::from_utf8(head).unwrap();
         let lines = text.strip_prefix("PUT /p?a=1 HTTP/1.1\r\n").unwrap().strip_suffix("\r\n\r\n").unwrap();
         lines.split("\r\n").map(str::to_owned).collect()
     }

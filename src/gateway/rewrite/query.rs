@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
 use percent_encoding::percent_decode_str;
 
 /// A parameter to add: a name and a value, both as they are to stand in the query.
@@ -10,25 +11,55 @@ pub type Pair<'a> = (&'a str, &'a str);
 /// `path?query` without any parameter named in `removed` (also where the name is percent-encoded), and with `added`
 /// at the end. Order, encoding, empty values and repeated names of all others stay as they are.
 pub fn target(path: &str, query: Option<&str>, removed: &[&str], added: &[Pair<'_>]) -> String {
-    let kept = without(query.unwrap_or_default(), removed);
-    let added_length: usize = added.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
-    let mut target = String::with_capacity(path.len() + 1 + kept.len() + added_length);
-    target.push_str(path);
-    if query.is_some() || !added.is_empty() {
-        target.push('?');
+    let target = Target { path, query, removed, added };
+    let mut text = String::with_capacity(target.longest());
+    target.push_to(&mut text);
+    text
+}
+
+/// What [`target`] is made from, before it is text.
+#[derive(Clone, Copy)]
+pub(in crate::gateway) struct Target<'a> {
+    pub(in crate::gateway) path: &'a str,
+    pub(in crate::gateway) query: Option<&'a str>,
+    pub(in crate::gateway) removed: &'a [&'a str],
+    pub(in crate::gateway) added: &'a [Pair<'a>],
+}
+
+impl Target<'_> {
+    /// Its length in bytes, or somewhat more.
+    pub(super) fn longest(&self) -> usize {
+        let added: usize = self.added.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        self.path.len() + 1 + self.query.map_or(0, str::len) + added
     }
-    target.push_str(&kept);
-    let mut separate = !kept.is_empty();
-    for (name, value) in added {
-        if separate {
-            target.push('&');
+
+    pub(super) fn push_to(&self, text: &mut String) {
+        text.push_str(self.path);
+        if self.query.is_some() || !self.added.is_empty() {
+            text.push('?');
         }
-        target.push_str(name);
-        target.push('=');
-        target.push_str(value);
-        separate = true;
+        let start = text.len();
+        self.push_kept(text);
+        for (name, value) in self.added {
+            if text.len() > start {
+                text.push('&');
+            }
+            text.push_str(name);
+            text.push('=');
+            text.push_str(value);
+        }
     }
-    target
+
+    fn push_kept(&self, text: &mut String) {
+        let is_removed = |parameter: &str| self.removed.iter().any(|name| is_named(parameter, name));
+        let parameters = self.query.unwrap_or_default().split('&');
+        for (number, parameter) in parameters.filter(|parameter| !is_removed(parameter)).enumerate() {
+            if number > 0 {
+                text.push('&');
+            }
+            text.push_str(parameter);
+        }
+    }
 }
 
 /// The percent-decoded values of every parameter of this name, in their order.
@@ -39,25 +70,9 @@ pub fn values<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = Cow<'a,
     })
 }
 
-fn without<'a>(query: &'a str, removed: &[&str]) -> Cow<'a, str> {
-    let is_removed = |parameter: &str| removed.iter().any(|name| is_named(parameter, name));
-    if !query.split('&').any(is_removed) {
-        return Cow::Borrowed(query);
-    }
-    let mut kept = String::with_capacity(query.len());
-    let mut first = true;
-    for parameter in query.split('&').filter(|parameter| !is_removed(parameter)) {
-        if !first {
-            kept.push('&');
-        }
-        kept.push_str(parameter);
-        first = false;
-    }
-    Cow::Owned(kept)
-}
-
 fn is_named(parameter: &str, name: &str) -> bool {
-    let written = parameter.split_once('=').map_or(parameter, |(name, _)| name);
+    let end = memchr(b'=', parameter.as_bytes()).unwrap_or(parameter.len());
+    let written = &parameter[..end];
     written == name || (written.contains('%') && percent_decode_str(written).eq(name.bytes()))
 }
 

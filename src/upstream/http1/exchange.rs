@@ -55,6 +55,8 @@ impl Connection {
 /// A request on its way out, and its answer on its way in. Dropping it closes the connection.
 pub(in crate::upstream) struct Exchange<B> {
     connection: Connection,
+    /// The request's, as it goes out.
+    head: Vec<u8>,
     /// `None` when all of the request is out, or no more of it can be.
     sending: Option<Sending<B>>,
     reader: AnswerReader,
@@ -62,11 +64,12 @@ pub(in crate::upstream) struct Exchange<B> {
 }
 
 /// What has happened so far.
+#[derive(Default)]
 struct Progress {
     written: bool,
     read: bool,
-    /// When bytes were last written; when the exchange began, if none were.
-    last_write: Instant,
+    /// When bytes were last written; when waiting began, if none were.
+    last_write: Option<Instant>,
     /// Since when there has been nothing to read.
     silent_since: Option<Instant>,
     /// Why the request could not be written to its end.
@@ -90,16 +93,9 @@ pub(in crate::upstream) enum ExchangeError {
 
 impl<B: RequestBody> Exchange<B> {
     /// Begins; `to_head` if the request's method is HEAD.
-    pub(in crate::upstream) fn new(connection: Connection, head: Bytes, body: B, to_head: bool) -> Self {
-        let progress = Progress {
-            written: false,
-            read: false,
-            last_write: Instant::now(),
-            silent_since: None,
-            unsent: None,
-            closed: false,
-        };
-        Self { connection, sending: Some(Sending::new(head, body)), reader: AnswerReader::new(to_head), progress }
+    pub(in crate::upstream) fn new(connection: Connection, head: Vec<u8>, body: B, to_head: bool) -> Self {
+        let sending = Some(Sending::new(body));
+        Self { connection, head, sending, reader: AnswerReader::new(to_head), progress: Progress::default() }
     }
 
     /// Whether the connection has taken any byte of the request.
@@ -122,7 +118,8 @@ impl<B: RequestBody> Exchange<B> {
         loop {
             match self.poll_read(cx) {
                 Poll::Pending => {
-                    ready!(self.connection.alarm.poll(cx, self.progress.last_write + patience));
+                    let since = *self.progress.last_write.get_or_insert_with(Instant::now);
+                    ready!(self.connection.alarm.poll(cx, since + patience));
                     return Poll::Ready(Err(ExchangeError::Silent(patience)));
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(self.unanswered(error))),
@@ -163,6 +160,17 @@ impl<B: RequestBody> Exchange<B> {
         }
     }
 
+    /// The whole body, where all of it has come with the head.
+    pub(in crate::upstream) fn take_whole(&mut self) -> Option<Bytes> {
+        let received = &mut self.connection.received;
+        self.reader.left().filter(|&left| left <= received.len() as u64)?;
+        match self.reader.body(received, false) {
+            Ok(BodyStep::Data(data)) => Some(data),
+            Ok(BodyStep::End) => Some(Bytes::new()),
+            Ok(BodyStep::Wait) | Err(_) => None,
+        }
+    }
+
     /// Whether all of the answer has been given out, as far as can be known.
     pub(in crate::upstream) fn at_end(&self) -> bool {
         self.reader.at_end()
@@ -193,9 +201,11 @@ impl<B: RequestBody> Exchange<B> {
         let progress = &mut self.progress;
         let wrote = || {
             progress.written = true;
-            progress.last_write = Instant::now();
+            progress.last_write = Some(Instant::now());
         };
-        let Poll::Ready(outcome) = sending.poll(cx, &mut self.connection.stream, wrote) else { return Ok(()) };
+        let Poll::Ready(outcome) = sending.poll(cx, &mut self.connection.stream, &self.head, wrote) else {
+            return Ok(());
+        };
         self.sending = None;
         match outcome {
             Ok(()) => Ok(()),

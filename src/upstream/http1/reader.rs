@@ -9,6 +9,9 @@ use super::chunked::Chunks;
 use super::framing::Framing;
 use super::head;
 
+/// Bytes of a head that are parsed anew whenever some are added.
+const SHORT_HEAD: usize = 4 * 1024;
+
 /// Reads one answer: its head, then its body.
 #[derive(Debug)]
 pub struct AnswerReader {
@@ -50,10 +53,7 @@ impl AnswerReader {
     /// [`Malformed`], also for 101: no request of ours asks for it.
     pub fn head(&mut self, received: &mut BytesMut) -> Result<Option<Response<()>>, Malformed> {
         while self.may_hold_head(received) {
-            let Some(head) = head::take(received)? else {
-                self.searched = received.len();
-                return Ok(None);
-            };
+            let Some(head) = head::take(received)? else { break };
             self.searched = 0;
             if head.status() == StatusCode::SWITCHING_PROTOCOLS {
                 return Err(Malformed::Switching);
@@ -63,17 +63,18 @@ impl AnswerReader {
                 return Ok(Some(head));
             }
         }
+        self.searched = received.len();
         Ok(None)
     }
 
-    /// The first bytes are parsed at once, so that what is no HTTP is found at once; after that, only when a line ends in
-    /// an empty one. A head that comes by the byte would cost the square of its length otherwise.
+    /// Bytes that are no HTTP are found out as they come. A head that comes by the byte would cost the square of its length
+    /// that way, so a long one is looked at only when a line ends in an empty one.
     fn may_hold_head(&self, received: &[u8]) -> bool {
-        let Some(from) = self.searched.checked_sub(2) else { return !received.is_empty() };
-        let new = &received[from.min(received.len())..];
-        received.len() >= head::LARGEST_HEAD
-            || memmem::find(new, b"\n\n").is_some()
-            || memmem::find(new, b"\n\r\n").is_some()
+        if received.len() <= SHORT_HEAD || received.len() >= head::LARGEST_HEAD {
+            return !received.is_empty();
+        }
+        let new = &received[self.searched.saturating_sub(2).min(received.len())..];
+        memmem::find(new, b"\n\n").is_some() || memmem::find(new, b"\n\r\n").is_some()
     }
 
     fn begin_body(&mut self, head: &Response<()>) -> Result<(), Malformed> {

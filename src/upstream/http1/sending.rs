@@ -1,6 +1,6 @@
 //! A request on its way out: a head that is bytes already, and a body of known length.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -11,7 +11,8 @@ use crate::upstream::stream::Stream;
 
 /// What of a request has not been written yet.
 pub(super) struct Sending<B> {
-    head: Bytes,
+    /// How much of the head is out.
+    head_written: usize,
     /// The piece of the body that is being written.
     piece: Bytes,
     body: B,
@@ -26,22 +27,24 @@ pub(super) enum Unsent {
 }
 
 impl<B: RequestBody> Sending<B> {
-    pub(super) fn new(head: Bytes, body: B) -> Self {
-        Self { head, piece: Bytes::new(), body }
+    pub(super) fn new(body: B) -> Self {
+        Self { head_written: 0, piece: Bytes::new(), body }
     }
 
-    /// Writes on, and calls `wrote` each time that the connection has taken something. Ready when all has gone out.
+    /// Writes on, of `head` and then of the body, and calls `wrote` each time that the connection has taken something. Ready when all has gone out.
     ///
     /// The head and a body that is in memory go out in one write, and over TLS in one record.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut Stream,
+        head: &[u8],
         mut wrote: impl FnMut(),
     ) -> Poll<Result<(), Unsent>> {
         loop {
             let more = if self.piece.is_empty() { self.poll_piece(cx)? } else { Poll::Ready(true) };
-            if self.head.is_empty() && self.piece.is_empty() {
+            let head = &head[self.head_written..];
+            if head.is_empty() && self.piece.is_empty() {
                 ready!(stream.poll_flush(cx)).map_err(Unsent::Io)?;
                 match more {
                     Poll::Ready(true) => continue,
@@ -49,13 +52,14 @@ impl<B: RequestBody> Sending<B> {
                     Poll::Pending => return Poll::Pending,
                 }
             }
-            let parts = [IoSlice::new(&self.head), IoSlice::new(&self.piece)];
-            let written = ready!(stream.poll_write(cx, &parts)).map_err(Unsent::Io)?;
+            let written = ready!(stream.poll_write(cx, head, &self.piece)).map_err(Unsent::Io)?;
             if written == 0 {
                 return Poll::Ready(Err(Unsent::Io(io::ErrorKind::WriteZero.into())));
             }
             wrote();
-            self.advance(written);
+            let of_head = written.min(head.len());
+            self.head_written += of_head;
+            self.piece.advance(written - of_head);
         }
     }
 
@@ -73,11 +77,5 @@ impl<B: RequestBody> Sending<B> {
                 Ok(Poll::Ready(true))
             }
         }
-    }
-
-    fn advance(&mut self, written: usize) {
-        let of_head = written.min(self.head.len());
-        self.head.advance(of_head);
-        self.piece.advance(written - of_head);
     }
 }
