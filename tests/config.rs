@@ -15,7 +15,7 @@ const CREDENTIALS: [(&str, &str); 2] = [("WXGATE_APPID", "wx1234"), ("WXGATE_SEC
 const ACCOUNT: &str = "[[account]]\nname = 'main'\nappid = 'wx1234'\nsecret = 's3cr3t-value'\n";
 
 /// Two values for every scalar key outside lists.
-const SCALARS: [(&str, &str, [&str; 2]); 49] = [
+const SCALARS: [(&str, &str, [&str; 2]); 50] = [
     ("listen", "address", ["127.0.0.1:9999", "127.0.0.1:9998"]),
     ("listen", "mode", ["0600", "0666"]),
     ("listen", "owner", ["root", ":0"]),
@@ -49,6 +49,7 @@ const SCALARS: [(&str, &str, [&str; 2]); 49] = [
     ("upstream", "idle_timeout", ["7s", "8s"]),
     ("upstream", "idle_connections", ["7", "8"]),
     ("upstream", "connection_life", ["7s", "8s"]),
+    ("upstream", "resolver", ["dns", "system"]),
     ("upstream", "cool_down", ["7s", "8s"]),
     ("heal", "pause", ["7s", "8s"]),
     ("token", "fetch_timeout", ["7s", "8s"]),
@@ -67,7 +68,7 @@ const SCALARS: [(&str, &str, [&str; 2]); 49] = [
     ("log", "access", ["all", "off"]),
 ];
 /// Lists and tables, which have no variable.
-const COMPOUND: [(&str, &str); 8] = [
+const COMPOUND: [(&str, &str); 9] = [
     ("listen", "admit"),
     ("listen", "hosts"),
     ("listen", "tls"),
@@ -75,6 +76,7 @@ const COMPOUND: [(&str, &str); 8] = [
     ("admin", "token"),
     ("heal", "errcodes"),
     ("upstream", "base_urls"),
+    ("upstream", "name_servers"),
     ("store", "sentinels"),
 ];
 /// Scalar keys whose value no output shows.
@@ -151,6 +153,7 @@ fn the_settings_without_a_default_in_the_example_work_too() {
     let text = example(&["## ", "#"])
         .replace("\n[listen]\n", "\n[[listen]]\n")
         .replace("\nbase_url = ", "\n# instead of base_urls: ")
+        .replace("\nresolver = \"system\"", "\nresolver = \"dns\"")
         .replace("/run/secrets/shop", secret.to_str().unwrap())
         .replace("extra-ca.pem", secret.to_str().unwrap())
         .replace("certificate.pem", secret.to_str().unwrap())

@@ -74,7 +74,7 @@ impl Prepared {
 
 impl Origin {
     fn of(config: &Config, plan: &Plan) -> Self {
-        let files = config.upstream.ca_file.iter().map(|file| fs::read(file).ok()).collect();
+        let files = config.upstream.files().iter().map(|file| fs::read(file).ok()).collect();
         let own = parts::tcp(plan.listeners().map(|(_, address)| address));
         Self { upstream: config.upstream.clone(), files, own }
     }

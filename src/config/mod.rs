@@ -183,6 +183,8 @@ pub struct Upstream {
     pub cool_down: Duration,
     /// `ca_file`: PEM certificates trusted besides the system's roots; it can be read.
     pub ca_file: Option<PathBuf>,
+    /// `resolver` and `name_servers`: who says where a name leads.
+    pub resolver: NameResolver,
     /// `proxy`: an `http://` forward proxy that is asked to CONNECT.
     pub proxy: Option<Proxy>,
     /// `connect_timeout`: name resolution, TCP, CONNECT and TLS together; default 3 s.
@@ -197,6 +199,26 @@ pub struct Upstream {
     pub idle_connections: usize,
     /// `connection_life`: how long a connection is used, from its making on, before another takes its place; default 2 min.
     pub connection_life: Duration,
+}
+
+/// Who says where a name leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameResolver {
+    /// `resolver = "system"`: whatever programs on this machine ask, its hosts file included (the default).
+    System,
+    /// `resolver = "dns"`: these `name_servers` (default port 53), or those of [`RESOLV_CONF`] where there are none.
+    Dns(Vec<SocketAddr>),
+}
+
+/// Where a machine lists its name servers.
+pub const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+impl Upstream {
+    /// The files that it is made of besides the configuration.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let listed = self.resolver == NameResolver::Dns(Vec::new());
+        self.ca_file.iter().cloned().chain(listed.then(|| RESOLV_CONF.into())).collect()
+    }
 }
 
 /// A scheme and an authority, and nothing else.

@@ -64,6 +64,15 @@ pub(super) fn count(range: RangeInclusive<usize>) -> impl FnOnce(Value) -> Resul
     }
 }
 
+/// An IP address, with a port other than 53 behind it or without one.
+pub(super) fn name_server(value: Value) -> Result<SocketAddr, String> {
+    let text = text(value)?;
+    let with_port = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)).or_else(|_| text.parse());
+    with_port.ok().filter(|address| address.port() != 0).ok_or_else(|| {
+        "must be the IP address of a name server, such as \"10.0.0.2\", \"10.0.0.2:5353\" or \"[::1]:53\"".to_owned()
+    })
+}
+
 /// A duration with its unit, from 1 ms to a day.
 pub(super) fn duration(value: Value) -> Result<Duration, String> {
     from(SHORTEST, value)

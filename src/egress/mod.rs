@@ -3,6 +3,7 @@
 //!
 //! WeChat's IP whitelist is checked on calls that carry the secret (wechat.md §1), so both kinds must leave by one way.
 
+mod dns;
 mod health;
 mod issuer_http;
 mod loops;
@@ -10,6 +11,7 @@ mod open;
 mod resolver;
 mod tls;
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use hyper::header::HeaderValue;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::rustls::ClientConfig;
 
+use dns::NameServers;
 pub use health::{Fault, Health, Standing, Tries, Try};
 pub use issuer_http::{CALLS_AT_ONCE, IssuerHttp};
 pub use loops::OwnListeners;
@@ -28,7 +31,7 @@ pub use resolver::Resolver;
 pub use tls::TlsError;
 pub(crate) use tls::{with_roots, without_roots};
 
-use crate::config::{BaseUrl, Proxy, Upstream};
+use crate::config::{BaseUrl, NameResolver, Proxy, Upstream};
 use crate::metrics::Metrics;
 use crate::secret::{ExposeSecret, SecretString};
 
@@ -47,6 +50,8 @@ pub struct Egress {
     pub connections: OpenConnections,
     /// How long a connection may take to come about.
     pub connect_timeout: Duration,
+    /// Who is asked for names instead of the system.
+    name_servers: Option<NameServers>,
     own: Arc<OwnListeners>,
 }
 
@@ -67,8 +72,8 @@ pub enum EgressError {
     Tls(#[from] TlsError),
     /// The upstream is this gateway.
     #[error(
-        "upstream.base_url: {host} is {address}, one of the gateway's own listeners; a request would go round for ever. \
-         Give it another address, or remove the hosts entry on this machine"
+        "upstream: {host} is {address}, one of the gateway's own listeners; a request would go round for ever. Where a \
+         hosts entry on this machine says so, upstream.resolver = \"dns\" does not read it; else give it another address"
     )]
     Loop {
         /// The upstream's host.
@@ -76,6 +81,9 @@ pub enum EgressError {
         /// What it stands for.
         address: SocketAddr,
     },
+    /// There are no name servers to ask.
+    #[error("upstream.resolver: no name servers out of /etc/resolv.conf: {0}; list some in upstream.name_servers")]
+    NameServers(io::Error),
     /// A part of the configuration cannot be written as a URI.
     #[error("{key}: cannot be written as a URI")]
     Uri {
@@ -105,6 +113,7 @@ impl Egress {
             proxy: config.proxy.as_ref().map(ForwardProxy::new).transpose()?,
             connections: OpenConnections::default(),
             connect_timeout: config.connect_timeout,
+            name_servers: name_servers(&config.resolver, config.connect_timeout)?,
             own: Arc::new(OwnListeners::new(own)),
         };
         egress.refuse_loops(config.proxy.as_ref()).await?;
@@ -117,12 +126,16 @@ impl Egress {
             Some(proxy) => vec![(proxy.host.as_str(), proxy.port)],
             None => self.origins.iter().map(|origin| (origin.host.as_str(), origin.port)).collect(),
         };
+        let resolver = self.resolver()?;
         let deadline = Instant::now() + self.connect_timeout; // for all: a start must not wait on slow names
         for (host, port) in first_hops {
             let addresses = match host.parse::<IpAddr>() {
                 Ok(ip) => vec![SocketAddr::new(ip, port)],
-                Err(_) => lookup(host, port, deadline).await,
+                Err(_) => {
+                    timeout_at(deadline, resolver.look_up(host)).await.ok().and_then(Result::ok).unwrap_or_default()
+                }
             };
+            let addresses = addresses.into_iter().map(|address| SocketAddr::new(address.ip(), port));
             if let Some(address) = addresses.into_iter().find(|&address| self.own.contains(address)) {
                 return Err(EgressError::Loop { host: host.to_owned(), address });
             }
@@ -130,13 +143,17 @@ impl Egress {
         Ok(())
     }
 
-    /// Names → addresses, less our own. The first hop is the proxy where there is one.
-    pub fn resolver(&self) -> Resolver {
+    /// Names → addresses, less our own. The first hop is the proxy where there is one. For one runtime.
+    ///
+    /// # Errors
+    /// [`EgressError::NameServers`].
+    pub fn resolver(&self) -> Result<Resolver, EgressError> {
         let ports = match &self.proxy {
             Some(proxy) => vec![proxy.uri.port_u16().unwrap_or(80)],
             None => self.origins.iter().map(|origin| origin.port).collect(),
         };
-        Resolver::new(Arc::clone(&self.own), ports)
+        let name_servers = self.name_servers.as_ref();
+        Resolver::new(Arc::clone(&self.own), ports, name_servers).map_err(EgressError::NameServers)
     }
 
     /// What token fetches go out over.
@@ -158,7 +175,7 @@ impl Egress {
             .http1_only()
             .pool_max_idle_per_host(0) // a fetch every two hours; a kept connection would be a dead one
             .connect_timeout(self.connect_timeout) // the next origin needs its time too
-            .dns_resolver(self.resolver());
+            .dns_resolver(self.resolver()?);
         if let Some(proxy) = &self.proxy {
             let mut forward = reqwest::Proxy::all(proxy.uri.to_string()).map_err(failed)?;
             if let Some(authorization) = &proxy.authorization {
@@ -170,10 +187,11 @@ impl Egress {
     }
 }
 
-/// What the name stands for at present; nothing where that cannot be told soon.
-async fn lookup(host: &str, port: u16, deadline: Instant) -> Vec<SocketAddr> {
-    let looking = timeout_at(deadline, tokio::net::lookup_host((host, port)));
-    looking.await.ok().and_then(Result::ok).map(Iterator::collect).unwrap_or_default()
+fn name_servers(asked: &NameResolver, patience: Duration) -> Result<Option<NameServers>, EgressError> {
+    match asked {
+        NameResolver::System => Ok(None),
+        NameResolver::Dns(servers) => NameServers::new(servers, patience).map(Some).map_err(EgressError::NameServers),
+    }
 }
 
 impl ForwardProxy {

@@ -1,4 +1,4 @@
-//! Names → addresses through the system's resolver, refusing our own addresses at each resolve.
+//! Names → addresses, through the system's resolver or past it, refusing our own addresses at each resolve.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::vec;
 
+use hickory_resolver::TokioResolver;
 use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tower_service::Service;
 
+use super::dns::{self, NameServers};
 use super::loops::OwnListeners;
 
 /// Lookups at once. One that hangs keeps its thread although nobody waits for it any more; without a limit, requests would
@@ -24,29 +26,60 @@ pub struct Resolver {
     own: Arc<OwnListeners>,
     /// Those that may be connected to, whatever the name.
     ports: Arc<[u16]>,
-    places: Arc<Semaphore>,
+    names: Names,
+}
+
+/// Who knows where a name leads.
+#[derive(Debug, Clone)]
+enum Names {
+    /// The system's resolver, which blocks, and the places for its lookups.
+    System(Arc<Semaphore>),
+    Dns(Arc<TokioResolver>),
 }
 
 type Resolving = Pin<Box<dyn Future<Output = io::Result<vec::IntoIter<SocketAddr>>> + Send>>;
 
 impl Resolver {
-    /// `ports` are those that may be connected to: a name is asked for without one.
-    pub(super) fn new(own: Arc<OwnListeners>, ports: Vec<u16>) -> Self {
-        Self { own, ports: ports.into(), places: Arc::new(Semaphore::new(AT_ONCE)) }
+    /// Asks these name servers, or the system where there are none. `ports` are those that may be connected to: a name is
+    /// asked for without one.
+    ///
+    /// # Errors
+    /// The name servers cannot be used.
+    pub(super) fn new(own: Arc<OwnListeners>, ports: Vec<u16>, name_servers: Option<&NameServers>) -> io::Result<Self> {
+        let names = match name_servers {
+            None => Names::System(Arc::new(Semaphore::new(AT_ONCE))),
+            Some(servers) => Names::Dns(Arc::new(servers.resolver()?)),
+        };
+        Ok(Self { own, ports: ports.into(), names })
     }
 
     fn resolve_host(&self, host: String) -> Resolving {
-        let Self { own, ports, places } = self.clone();
+        let Self { own, ports, names } = self.clone();
         Box::pin(async move {
-            let name = host.clone();
-            // Who asks puts the port in that it connects to.
-            let addresses = look_up(places, move || Ok((name.as_str(), 0).to_socket_addrs()?.collect())).await?;
+            let addresses = names.look_up(&host).await?;
             let hops = addresses.iter().flat_map(|address| ports.iter().map(|&port| (address.ip(), port).into()));
             if let Some(address) = hops.into_iter().find(|&hop| own.contains(hop)) {
                 return Err(io::Error::other(format!("{host} is {address}, one of the gateway's own listeners")));
             }
             Ok(addresses.into_iter())
         })
+    }
+
+    /// Where the name leads at present, our own addresses included; each with port 0.
+    pub(super) async fn look_up(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
+        self.names.look_up(host).await
+    }
+}
+
+impl Names {
+    async fn look_up(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::System(places) => {
+                let name = host.to_owned();
+                look_up(Arc::clone(places), move || Ok((name.as_str(), 0).to_socket_addrs()?.collect())).await
+            }
+            Self::Dns(resolver) => dns::look_up(resolver, host).await,
+        }
     }
 }
 
@@ -95,10 +128,10 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_stands_for_ourselves_is_refused_at_each_resolve() {
         let own = Arc::new(OwnListeners::new(vec!["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()]));
-        let error =
-            Resolver::new(Arc::clone(&own), vec![443, 8080]).resolve_host("localhost".to_owned()).await.unwrap_err();
+        let resolver = |own, ports| Resolver::new(own, ports, None).unwrap();
+        let error = resolver(Arc::clone(&own), vec![443, 8080]).resolve_host("localhost".to_owned()).await.unwrap_err();
         assert!(error.to_string().contains("own listeners"), "{error}");
-        let other_port = Resolver::new(own, vec![8081]).resolve_host("localhost".to_owned()).await.unwrap();
+        let other_port = resolver(own, vec![8081]).resolve_host("localhost".to_owned()).await.unwrap();
         assert!(other_port.len() > 0);
     }
 

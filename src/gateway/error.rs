@@ -224,6 +224,7 @@ impl Error {
                     | ConnectError::Tcp(_)
                     | ConnectError::Proxy(_)
                     | ConnectError::Tls(_)
+                    | ConnectError::NameServers(_)
                     | ConnectError::Name,
                 ) => Kind::UpstreamUnreachable,
                 SendError::FirstByte(_) => Kind::UpstreamTimeout,

@@ -32,6 +32,9 @@ pub enum ConnectError {
     /// The TLS handshake.
     #[error("TLS: {0}")]
     Tls(io::Error),
+    /// The name servers cannot be used; found at start.
+    #[error("{0}")]
+    NameServers(String),
     /// The upstream's name is not one that TLS or a URI can carry.
     #[error("the upstream's host is not a valid name")]
     Name,

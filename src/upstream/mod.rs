@@ -90,9 +90,10 @@ pub enum SendError {
 
 impl Upstream {
     /// # Errors
-    /// [`ConnectError`] where the upstream's name cannot be a TLS server name or stand in a URI.
+    /// [`ConnectError`] where an upstream's name cannot be a TLS server name or stand in a URI, or its name servers cannot be
+    /// asked.
     pub fn new(egress: &Egress, deadlines: Deadlines, keeping: Keeping) -> Result<Self, ConnectError> {
-        let resolver = egress.resolver();
+        let resolver = egress.resolver().map_err(|error| ConnectError::NameServers(error.to_string()))?;
         let origins = egress.origins.iter().map(|url| Origin::new(egress, url, resolver.clone(), deadlines, keeping));
         Ok(Self { origins: origins.collect::<Result<_, _>>()?, health: Arc::clone(&egress.health) })
     }

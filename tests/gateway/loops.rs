@@ -1,7 +1,6 @@
 //! An upstream that is the gateway itself is refused at start: requests would go round for ever.
 //!
-//! Names that come to stand for ourselves later are refused at each resolve; that is tested beside the resolver, since
-//! no test can change what a name stands for.
+//! Names that come to stand for ourselves later are refused at each resolve: see `names.rs`, and beside the resolver.
 
 use std::net::SocketAddr;
 

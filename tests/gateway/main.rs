@@ -30,6 +30,8 @@ mod leaks;
 mod limits;
 mod loops;
 mod metrics;
+mod name_server;
+mod names;
 mod observed;
 mod probing;
 mod process;

@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use crate::config::{Environment, Loaded, Store, parse};
+use crate::config::{Environment, Loaded, NameResolver, Store, parse};
 
 const ACCOUNT: &str = "[[account]]\nname = 'main'\nappid = 'wx1'\nsecret = 's1'\n";
 
@@ -65,6 +65,23 @@ fn every_wrong_value_is_reported_at_once_with_its_key() {
         "log.level",
     ];
     assert_eq!(keys, expected, "{problems}");
+}
+
+#[test]
+fn name_servers_are_for_the_resolver_that_asks_them() {
+    let resolver = |keys: &str| load(&format!("{keys}\n{ACCOUNT}")).unwrap().config.upstream.resolver;
+    assert_eq!(resolver(""), NameResolver::System);
+    assert_eq!(resolver("upstream.resolver = 'dns'"), NameResolver::Dns(Vec::new()));
+    let servers = ["10.0.0.2:53", "10.0.0.2:5353", "[::1]:53", "[::1]:5353"].map(|text| text.parse().unwrap());
+    let written =
+        "upstream.resolver = 'dns'\nupstream.name_servers = ['10.0.0.2', '10.0.0.2:5353', '::1', '[::1]:5353']";
+    assert_eq!(resolver(written), NameResolver::Dns(servers.into()));
+
+    assert_problem("upstream.name_servers = ['10.0.0.2']", "upstream.name_servers: are for resolver = \"dns\"");
+    let dns = |servers: &str| format!("upstream.resolver = 'dns'\nupstream.name_servers = {servers}");
+    assert_problem(&dns("[]"), "upstream.name_servers: must name at least one");
+    assert_problem(&dns("['dns.example']"), "upstream.name_servers[0]: must be the IP address of a name server");
+    assert_problem("upstream.resolver = 'hosts'", "upstream.resolver: must be");
 }
 
 #[test]

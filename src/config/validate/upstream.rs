@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::config::section::Section;
-use crate::config::value::{count, duration, path};
-use crate::config::{BaseUrl, Proxy, Upstream, disk, url};
+use crate::config::value::{choice, count, duration, name_server, path};
+use crate::config::{BaseUrl, NameResolver, Proxy, RESOLV_CONF, Upstream, disk, url};
 
 /// WeChat has five entrances; more than this is a slip of the hand.
 const MOST_URLS: usize = 8;
@@ -18,6 +18,7 @@ pub(super) fn upstream(section: &mut Section<'_>) -> Upstream {
         base_urls: base_urls(section),
         cool_down: section.read_or("cool_down", Duration::from_secs(30), duration),
         ca_file: ca_file.ok().flatten(),
+        resolver: resolver(section),
         proxy: proxy(section),
         connect_timeout: section.read_or("connect_timeout", Duration::from_secs(3), duration),
         first_byte_timeout: section.read_or("first_byte_timeout", Duration::from_secs(55), duration),
@@ -52,6 +53,23 @@ fn check_several(section: &mut Section<'_>, urls: &[BaseUrl]) {
         urls.iter().enumerate().filter(|(index, url)| urls.iter().position(|u| &u == url) < Some(*index))
     {
         section.problem(&format!("base_urls[{index}]"), format!("{} stands there twice", url.host));
+    }
+}
+
+fn resolver(section: &mut Section<'_>) -> NameResolver {
+    let dns = section.read_or("resolver", false, choice(&[("system", false), ("dns", true)]));
+    let servers = section.items("name_servers", name_server).ok().flatten();
+    match servers {
+        Some(_) if !dns => {
+            section.problem("name_servers", "are for resolver = \"dns\"");
+            NameResolver::System
+        }
+        Some(servers) if servers.is_empty() => {
+            section.problem("name_servers", format!("must name at least one; without it, {RESOLV_CONF} does"));
+            NameResolver::System
+        }
+        servers if dns => NameResolver::Dns(servers.unwrap_or_default()),
+        _ => NameResolver::System,
     }
 }
 
