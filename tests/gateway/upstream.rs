@@ -216,7 +216,24 @@ async fn a_connection_that_closed_while_it_was_idle_costs_nothing_not_even_a_pos
             if reset {
                 socket2::SockRef::from(&connection.stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
             }
+            let ends = [connection.stream.peer_addr().unwrap(), connection.stream.local_addr().unwrap()];
+            drop(connection);
+            within(is_noticed(ends)).await;
         }
+    }
+}
+
+/// Waits until the kernel has told the `near` end that the `far` one has closed, which on a busy machine takes a moment.
+async fn is_noticed([near, far]: [std::net::SocketAddr; 2]) {
+    const ESTABLISHED: &str = "01"; // proc_net_tcp: local address, remote address, state
+    let ends = [near, far].map(|end| format!(":{:04X}", end.port()));
+    let is_open = |line: &str| {
+        let mut columns = line.split_whitespace().skip(1);
+        let is_its = ends.iter().all(|end| columns.next().is_some_and(|address| address.ends_with(end.as_str())));
+        is_its && columns.next() == Some(ESTABLISHED)
+    };
+    while std::fs::read_to_string("/proc/net/tcp").unwrap().lines().any(is_open) {
+        tokio::task::yield_now().await;
     }
 }
 
