@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may; clippy.toml's leave does not reach the helpers")]
 
+use std::ffi::OsString;
 use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,8 @@ use tempfile::TempDir;
 use wxgate::config::{Config, Environment, Loaded, Problems, load, parse};
 
 const EXAMPLE: &str = include_str!("../config.toml");
+const REFERENCES: [&str; 2] =
+    [include_str!("../docs/configuration.md"), include_str!("../docs/configuration.zh-CN.md")];
 const CREDENTIALS: [(&str, &str); 2] = [("WXGATE_APPID", "wx1234"), ("WXGATE_SECRET", "s3cr3t-value")];
 const ACCOUNT: &str = "[[account]]\nname = 'main'\nappid = 'wx1234'\nsecret = 's3cr3t-value'\n";
 
@@ -68,19 +72,18 @@ const SCALARS: [(&str, &str, [&str; 2]); 50] = [
     ("log", "access", ["all", "off"]),
 ];
 /// Lists and tables, which have no variable.
-const COMPOUND: [(&str, &str); 9] = [
+const COMPOUND: [(&str, &str); 8] = [
     ("listen", "admit"),
     ("listen", "hosts"),
     ("listen", "tls"),
     ("admin", "hosts"),
-    ("admin", "token"),
     ("heal", "errcodes"),
     ("upstream", "base_urls"),
     ("upstream", "name_servers"),
     ("store", "sentinels"),
 ];
 /// Scalar keys whose value no output shows.
-const HIDDEN: [(&str, &str); 2] = [("store", "password"), ("store", "sentinel_password")];
+const HIDDEN: [(&str, &str); 3] = [("admin", "token"), ("store", "password"), ("store", "sentinel_password")];
 
 fn from_text(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
     parse(text, &Environment::from_iter(variables.iter().copied()))
@@ -196,6 +199,100 @@ fn the_example_names_every_key() {
             assert!(lines.iter().any(|line| line.starts_with(&format!("{key} = "))), "{section}.{key} is missing");
         }
     }
+}
+
+// ---- The reference, in both languages ----
+
+#[test]
+fn the_references_have_the_keys_of_the_example_in_its_order_with_their_variables_and_defaults() {
+    let expected: Vec<_> = stated_keys()
+        .into_iter()
+        .map(|(section, key, default)| {
+            let variable = variable_that_is_read(&section, &key);
+            (section, key, variable, default)
+        })
+        .collect();
+    for reference in REFERENCES {
+        let title = reference.lines().next().unwrap();
+        let documented = documented_keys(reference);
+        for row in &expected {
+            assert!(documented.contains(row), "{title}: has no row {row:?}");
+        }
+        for row in &documented {
+            assert!(expected.contains(row), "{title}: has a row too many, {row:?}");
+        }
+        assert_eq!(documented, expected, "{title}: another order, or a row twice");
+    }
+}
+
+#[test]
+fn the_examples_of_the_references_are_valid_and_the_same() {
+    let directory = TempDir::new().unwrap();
+    for name in ["certificate.pem", "private-key.pem"] {
+        fs::write(directory.path().join(name), "PEM").unwrap();
+    }
+    let variables = ["MAIN_SECRET", "SHOP_SECRET", "REDIS_PASSWORD"].map(|name| (name, "s3cr3t-value"));
+    let variables: Vec<_> = variables.into_iter().chain(CREDENTIALS).collect();
+    let [english, chinese] = REFERENCES.map(|reference| {
+        let blocks = reference.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        let blocks = blocks.map(|block| block.replace("/etc/wxgate", directory.path().to_str().unwrap()));
+        blocks.map(|block| shown(&config(&block, &variables))).collect::<Vec<_>>()
+    });
+    assert_eq!(english.len(), 4);
+    assert_eq!(english, chinese);
+}
+
+/// Section, key and default of each key that the example names, in its order. Only what `#` alone switches off is a
+/// default; a key may stand there once more with a value for a special case.
+fn stated_keys() -> Vec<(String, String, Option<String>)> {
+    let mut section = String::new();
+    let mut keys: Vec<(String, String, Option<String>)> = Vec::new();
+    for line in EXAMPLE.lines().filter(|line| !line.starts_with("# ")) {
+        let (line, is_default) = match (line.strip_prefix("## "), line.strip_prefix('#')) {
+            (Some(line), _) => (line, false),
+            (None, Some(line)) => (line, true),
+            (None, None) => (line, false),
+        };
+        if let Some(header) = line.strip_prefix('[') {
+            section = header.trim_matches(['[', ']']).to_owned();
+        } else if let Some((key, value)) = line.split_once(" = ")
+            && !keys.iter().any(|(its_section, its_key, _)| *its_section == section && its_key == key)
+        {
+            keys.push((section.clone(), key.to_owned(), is_default.then(|| value.to_owned())));
+        }
+    }
+    // Listeners of special cases stand further down; the reference has all of a section together.
+    let sections: Vec<String> = keys.iter().map(|(section, ..)| section.clone()).collect();
+    keys.sort_by_key(|(section, ..)| sections.iter().position(|first| first == section));
+    keys
+}
+
+/// The environment variable that the code looks at for a key: the only kind that can be no UTF-8.
+fn variable_that_is_read(section: &str, key: &str) -> Option<String> {
+    let names = [format!("WXGATE_{section}_{key}"), format!("WXGATE_{key}")].map(|name| name.to_uppercase());
+    names.into_iter().find(|name| {
+        let environment = Environment::from_iter([(name, OsString::from_vec(vec![0xff]))]);
+        parse("", &environment).unwrap_err().to_string().contains(&format!("{name} is not UTF-8"))
+    })
+}
+
+/// Section, key, variable and default of each row under a heading such as `` ### `[listen]` ``. What stands in words
+/// instead of a variable or a default is none.
+fn documented_keys(reference: &str) -> Vec<(String, String, Option<String>, Option<String>)> {
+    let code = |cell: &str| Some(cell.trim().strip_prefix('`')?.strip_suffix('`')?.to_owned());
+    let sections = reference.split("\n### `[").skip(1).flat_map(|rest| {
+        let (heading, rest) = rest.split_once("]`\n").unwrap();
+        let section = heading.trim_matches(['[', ']']).to_owned();
+        let rows = rest.split("\n#").next().unwrap().lines().filter(|line| line.starts_with("| `"));
+        rows.map(move |row| (section.clone(), row))
+    });
+    let keys = sections.map(|(section, row)| {
+        let cells: Vec<&str> = row.split('|').collect();
+        assert_eq!(cells.len(), 6, "{row}");
+        assert!(!cells[4].trim().is_empty(), "{row}");
+        (section, code(cells[1]).unwrap(), code(cells[2]), code(cells[3]))
+    });
+    keys.collect()
 }
 
 // ---- The environment ----
