@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use wxgate::config::{Environment, parse};
 
-const OPERATIONS: &str = include_str!("../docs/operations.md");
+const OPERATIONS: [&str; 2] = [include_str!("../docs/operations.md"), include_str!("../docs/operations.zh-CN.md")];
 const DEVELOPMENT: &str = include_str!("../docs/development.md");
 const READMES: [&str; 2] = [include_str!("../README.md"), include_str!("../README.zh-CN.md")];
 
@@ -20,11 +20,14 @@ fn every_kind_of_error_is_in_the_table_with_its_status_and_errcode() {
             let form: Vec<&str> = form.splitn(4, ", ").collect();
             (form[0].trim_end_matches('"').to_owned(), form[1].to_owned(), form[2].replace('_', ""))
         });
-    let rows = table(OPERATIONS, "| kind | status | errcode |").map(|cells| {
-        let [kind, status, errcode] = [0, 1, 2].map(|cell| cells[cell].trim_matches('`').to_owned());
-        (kind, status, errcode)
-    });
-    assert_eq!(forms.collect::<BTreeSet<_>>(), rows.collect());
+    let forms: BTreeSet<_> = forms.collect();
+    for rows in in_both(["| kind | status | errcode |", "| 种类 | 状态码 | errcode |"]) {
+        let rows = rows.iter().map(|cells| {
+            let [kind, status, errcode] = [0, 1, 2].map(|cell| cells[cell].trim_matches('`').to_owned());
+            (kind, status, errcode)
+        });
+        assert_eq!(forms, rows.collect());
+    }
 }
 
 #[test]
@@ -34,9 +37,11 @@ fn every_errcode_of_the_token_endpoints_is_in_the_table() {
         "SYSTEM_BUSY" => Some(-1),
         errcode => errcode.parse::<i64>().ok(),
     });
-    let rows = table(OPERATIONS, "| errcode | what it means |");
-    let listed = rows.flat_map(|cells| cells[0].split(", ").filter_map(|code| code.parse().ok()).collect::<Vec<i64>>());
-    assert_eq!(known.collect::<BTreeSet<_>>(), listed.collect());
+    let known: BTreeSet<i64> = known.collect();
+    for rows in in_both(["| errcode | what it means |", "| errcode | 意思 |"]) {
+        let listed = rows.iter().flat_map(|cells| cells[0].split(", ").filter_map(|code| code.parse().ok()));
+        assert_eq!(known, listed.collect());
+    }
 }
 
 #[test]
@@ -61,7 +66,7 @@ fn every_log_line_in_the_table_is_one_that_the_code_writes() {
     // A string that goes on in the next line has no line break in it.
     let source: String = code().iter().map(|text| text.replace("\\\n", "\n").replace('\n', " ")).collect();
     let source = source.split_whitespace().collect::<Vec<_>>().join(" ");
-    for cells in table(OPERATIONS, "| line | level |") {
+    for cells in in_both(["| line | level |", "| 日志 | 级别 |"]).into_iter().flatten() {
         let line = cells[0].trim_matches('`').trim();
         assert!(source.contains(line), "no log line: {line}");
     }
@@ -71,9 +76,10 @@ fn every_log_line_in_the_table_is_one_that_the_code_writes() {
 fn the_admin_paths_are_documented_and_exist() {
     let code = fs::read_to_string("src/admin/mod.rs").unwrap();
     let routes: BTreeSet<&str> = code.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    let rows: Vec<_> = table(OPERATIONS, "| path | answer |").collect();
-    let listed = rows.iter().map(|cells| cells[0].trim_matches('`').split('?').next().unwrap());
-    assert_eq!(routes, listed.collect());
+    for rows in in_both(["| path | answer |", "| 路径 | 应答 |"]) {
+        let listed = rows.iter().map(|cells| cells[0].trim_matches('`').split('?').next().unwrap());
+        assert_eq!(routes, listed.collect());
+    }
 }
 
 #[test]
@@ -149,6 +155,35 @@ fn every_link_and_every_named_document_leads_somewhere() {
     }
 }
 
+#[test]
+fn every_link_into_a_document_leads_to_one_of_its_headings() {
+    for (path, text) in documents() {
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next().unwrap().split_once('#'));
+        for (file, anchor) in links.filter(|(file, _)| !file.contains("://")) {
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let headings = anchors(&fs::read_to_string(target).unwrap());
+            assert!(headings.contains(anchor), "{}: {file}#{anchor}", path.display());
+        }
+    }
+}
+
+/// What the English tables name is held against the code, here and in `tests/gateway`; so the Chinese ones are as well.
+#[test]
+fn both_languages_have_the_same_sections_and_name_the_same_things_in_their_tables() {
+    let documents = documents();
+    let chinese: Vec<_> = documents.iter().filter(|(path, _)| path.to_string_lossy().ends_with(".zh-CN.md")).collect();
+    assert!(chinese.len() > 1);
+    for (path, chinese) in chinese {
+        let [name, path] = [path.file_name().unwrap(), path.as_os_str()].map(|name| name.to_str().unwrap());
+        let english = fs::read_to_string(path.replace(".zh-CN", "")).unwrap();
+        assert!(english.contains(&format!("[中文]({name})")), "{path} is not linked");
+        assert!(chinese.contains(&format!("[English]({})", name.replace(".zh-CN", ""))), "{path} links to no other");
+        let sections = [&english, chinese].map(|text| text.lines().filter(|line| line.starts_with("## ")).count());
+        assert_eq!(sections[0], sections[1], "{path}");
+        assert_eq!(named_in_rows(&english), named_in_rows(chinese), "{path}");
+    }
+}
+
 /// The READMEs and what lies in `docs/`.
 fn documents() -> Vec<(PathBuf, String)> {
     let files = fs::read_dir("docs").unwrap().chain(fs::read_dir(".").unwrap()).map(|entry| entry.unwrap().path());
@@ -173,6 +208,24 @@ fn table<'t>(text: &'t str, head: &str) -> impl Iterator<Item = Vec<&'t str>> {
     let (_, rest) = text.split_once(head).unwrap();
     let rows = rest.lines().skip(2).take_while(|line| line.starts_with('|'));
     rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect())
+}
+
+/// The rows of a table of the operator's guide, English and Chinese, by how it begins in each.
+fn in_both(heads: [&str; 2]) -> Vec<Vec<Vec<&'static str>>> {
+    OPERATIONS.into_iter().zip(heads).map(|(text, head)| table(text, head).collect()).collect()
+}
+
+/// What stands in backquotes in the first cell of each row of each table.
+fn named_in_rows(text: &str) -> Vec<Vec<&str>> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix('|')?.split('|').next());
+    rows.map(|cell| cell.split('`').skip(1).step_by(2).collect()).collect()
+}
+
+/// By what links lead to the headings of a text: lower case, without marks, a hyphen for each space.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let is_mark = |c: char| !(c.is_alphanumeric() || [' ', '-', '_'].contains(&c));
+    headings.map(|heading| heading.to_lowercase().replace(is_mark, "").replace(' ', "-")).collect()
 }
 
 /// The fenced blocks of a language.
