@@ -1,6 +1,6 @@
 //! `wxgate certificate`: a private CA and a leaf, for callers whose SDK insists on `https://api.weixin.qq.com`.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub(super) struct Request {
     /// A host name that callers use; may stand there several times
     #[arg(long = "host", value_name = "NAME", required = true)]
     hosts: Vec<String>,
-    /// Where ca.pem, certificate.pem and private-key.pem are written; existing files are left alone
+    /// Where ca.pem, certificate.pem and private-key.pem are written; made if it is not there, existing files are left alone
     #[arg(long, value_name = "DIRECTORY", default_value = ".")]
     directory: PathBuf,
     /// How many days both certificates hold
@@ -46,6 +46,9 @@ pub(super) fn certificate(request: &Request) -> ExitCode {
         ("certificate.pem", &made.certificate, 0o644),
         ("ca.pem", &made.ca, 0o644),
     ];
+    if let Err(error) = fs::create_dir_all(&request.directory) {
+        return say_problem(&format!("{}: {error}", request.directory.display()));
+    }
     for (name, text, mode) in files {
         let path = request.directory.join(name);
         if let Err(error) = write_new(&path, text, mode) {
@@ -155,9 +158,10 @@ mod tests {
     fn the_private_key_is_its_owners_alone_and_nothing_is_overwritten() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
-        let request = Request { hosts: vec!["a.example".to_owned()], directory: directory.path().to_owned(), days: 1 };
+        let made = directory.path().join("made");
+        let request = Request { hosts: vec!["a.example".to_owned()], directory: made.clone(), days: 1 };
         assert_eq!(certificate(&request), ExitCode::SUCCESS);
-        let key = directory.path().join("private-key.pem");
+        let key = made.join("private-key.pem");
         assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
         let before = std::fs::read(&key).unwrap();
         assert_eq!(certificate(&request), ExitCode::from(1));

@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::measured::run;
 
 /// One request at a time. Another compiler or another C library may take some hundred more or less than the figure in
-/// docs/performance.md; beyond this, something was added that every request pays for.
-const BUDGET: u64 = 35_000;
+/// docs/performance.md, and so do two runs; beyond this, something was added that every request pays for.
+const BUDGET: u64 = 37_000;
 
 #[tokio::test]
 #[ignore = "takes valgrind and the release build"]

@@ -11,7 +11,7 @@ const CONNECTIONS: usize = 1_000;
 /// allocator in larger steps.
 const AT_START: f64 = 10_000.0;
 const UNUSED_CONNECTION: f64 = 3.0;
-const IDLE_CONNECTION: f64 = 20.0;
+const IDLE_CONNECTION: f64 = 18.5;
 
 #[tokio::test]
 #[ignore = "is about the release build"]
