@@ -75,6 +75,7 @@ fn seen(id: &RequestId) -> Seen<'_> {
         error: None,
         generation: Some(1),
         retry: None,
+        living_token_refused: false,
         id,
         whole: Duration::from_micros(40_300),
         upstream: Duration::from_micros(40_200),

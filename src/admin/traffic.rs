@@ -44,6 +44,7 @@ pub(super) struct Path {
     path: String,
     requests: u64,
     failed: u64,
+    living_tokens_refused: u64,
     mean_ms: f64,
 }
 
@@ -108,7 +109,13 @@ impl Errcode {
 impl Path {
     pub(super) fn of((path, seen): (&str, Endpoint)) -> Self {
         let mean_ms = (seen.microseconds as f64 / seen.requests.max(1) as f64 / 100.0).round() / 10.0;
-        Self { path: path.to_owned(), requests: seen.requests, failed: seen.failed, mean_ms }
+        Self {
+            path: path.to_owned(),
+            requests: seen.requests,
+            failed: seen.failed,
+            living_tokens_refused: seen.living_tokens_refused,
+            mean_ms,
+        }
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) struct Exchange {
     error: Cell<Option<Kind>>,
     generation: Cell<Option<u64>>,
     retry: Cell<Option<Retry>>,
+    living_token_refused: Cell<bool>,
     upstream: Cell<Duration>,
     received: Cell<u64>,
     sent: Cell<u64>,
@@ -67,6 +68,7 @@ impl Exchange {
             error: Cell::new(None),
             generation: Cell::new(None),
             retry: Cell::new(None),
+            living_token_refused: Cell::new(false),
             upstream: Cell::new(Duration::ZERO),
             received: Cell::new(0),
             sent: Cell::new(0),
@@ -117,6 +119,11 @@ impl Exchange {
         self.generation.set(Some(generation));
         self.errcode.set(judged.errcode);
         self.rid.set(judged.rid.take());
+    }
+
+    /// WeChat refused its token, and takes it elsewhere.
+    pub(super) fn token_lives(&self) {
+        self.living_token_refused.set(true);
     }
 
     /// A heal that was called for has ended.
@@ -172,6 +179,7 @@ impl Drop for Exchange {
             error: self.error.get().map(|kind| OwnAnswer { number: kind as u8, name: kind.name() }),
             generation: self.generation.get(),
             retry: self.retry.get().map(Retry::name),
+            living_token_refused: self.living_token_refused.get(),
             id: &self.id,
             whole: self.begun.elapsed(),
             upstream: self.upstream.get(),

@@ -77,6 +77,7 @@ impl Gateway {
         match account.token.rejected(generation, self.setup.token_wait).await {
             Remedy::Newer(fresh) => Some(fresh),
             Remedy::Alive(token) => {
+                call.exchange.token_lives();
                 tokio::time::sleep(self.setup.heal.pause).await;
                 Some(token)
             }

@@ -30,6 +30,8 @@ pub struct Endpoint {
     pub requests: u64,
     /// Those that went wrong.
     pub failed: u64,
+    /// Those whose token WeChat refused although it takes it elsewhere: a wrong kind of token, or a back end that lags.
+    pub living_tokens_refused: u64,
     /// The time of all of them together.
     pub microseconds: u64,
 }
@@ -109,6 +111,7 @@ impl Endpoint {
         self.take_in(&Self {
             requests: 1,
             failed: seen.failed().into(),
+            living_tokens_refused: seen.living_token_refused.into(),
             microseconds: u64::try_from(seen.whole.as_micros()).unwrap_or(u64::MAX),
         });
     }
@@ -116,6 +119,7 @@ impl Endpoint {
     pub(super) fn take_in(&mut self, other: &Self) {
         self.requests += other.requests;
         self.failed += other.failed;
+        self.living_tokens_refused += other.living_tokens_refused;
         self.microseconds = self.microseconds.saturating_add(other.microseconds);
     }
 }

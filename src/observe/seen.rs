@@ -33,6 +33,8 @@ pub struct Seen<'a> {
     pub generation: Option<u64>,
     /// How a heal ended, where one was called for.
     pub retry: Option<&'static str>,
+    /// WeChat refused a token there that it takes elsewhere.
+    pub living_token_refused: bool,
     /// Its name.
     pub id: &'a RequestId,
     /// From its head to its end.
@@ -127,6 +129,7 @@ pub(super) fn test_seen() -> Seen<'static> {
         error: None,
         generation: Some(1),
         retry: None,
+        living_token_refused: false,
         id: &ID,
         whole: Duration::from_millis(40),
         upstream: Duration::from_millis(39),

@@ -63,6 +63,28 @@ async fn the_busiest_endpoints_come_first_with_as_many_requests_as_wechat_saw() 
 }
 
 #[tokio::test]
+async fn a_path_that_refuses_a_living_token_is_counted() {
+    const REFUSES: &str = "/cgi-bin/menu/get";
+    let wechat = sandbox().await;
+    let gateway = Gateway::with(&wechat, &format!("{ADMIN}\nheal.pause = '1ms'")).await;
+    gateway.get("/cgi-bin/user/get").await;
+    wechat.world().kill_tokens();
+    for _ in 0..2 {
+        assert_eq!(gateway.get("/cgi-bin/user/get").await.status, 200);
+    }
+    wechat.world().faults().add(Fault::at(REFUSES).errcode(40001).times(1));
+    assert_eq!(gateway.get(REFUSES).await.field("x-wxgate-retry"), Some("healed"));
+    let status = status(&gateway).await;
+    let counts: Vec<_> = status["endpoints"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|endpoint| (endpoint["path"].as_str().unwrap(), endpoint["living_tokens_refused"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(counts, [("/cgi-bin/user/get", 0), (REFUSES, 1)], "a token that died is no such thing");
+}
+
+#[tokio::test]
 async fn failures_are_shown_with_wechats_rid_and_what_the_errcode_means() {
     let wechat = sandbox().await;
     let gateway = Gateway::with(&wechat, ADMIN).await;
