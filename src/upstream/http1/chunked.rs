@@ -17,6 +17,8 @@ pub(super) struct Chunks {
     extensions: usize,
     /// The trailers as they came. They are looked at and dropped (RFC 9110 §6.5.1).
     trailers: Vec<u8>,
+    /// How many lines they are, by CR LF: a line feed alone makes no further one.
+    lines: usize,
 }
 
 /// What the next byte is part of.
@@ -42,7 +44,7 @@ enum Place {
 
 impl Chunks {
     pub(super) fn new() -> Self {
-        Self { place: Place::Start, left: 0, extensions: 0, trailers: Vec::new() }
+        Self { place: Place::Start, left: 0, extensions: 0, trailers: Vec::new(), lines: 0 }
     }
 
     /// Whether the last chunk and what follows it have come.
@@ -81,7 +83,7 @@ impl Chunks {
             (Place::DataLf, b'\n') => Place::Start,
             (Place::LineStart, b'\r') => Place::LastLf,
             (Place::LineStart | Place::Trailer, _) => self.trailer(byte)?,
-            (Place::TrailerEnd, b'\n') => self.trailer(byte).map(|_| Place::LineStart)?,
+            (Place::TrailerEnd, b'\n') => self.line(byte)?,
             (Place::LastLf, b'\n') => self.check_trailers()?,
             (Place::LengthEnd | Place::DataCr | Place::DataLf | Place::TrailerEnd | Place::LastLf, _) => {
                 return Err("no end of a line");
@@ -111,10 +113,15 @@ impl Chunks {
         }
     }
 
+    fn line(&mut self, byte: u8) -> Result<Place, &'static str> {
+        self.lines += 1;
+        self.trailer(byte).map(|_| Place::LineStart)
+    }
+
     fn check_trailers(&mut self) -> Result<Place, &'static str> {
         self.trailers.extend_from_slice(b"\r\n");
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
-        match httparse::parse_headers(&self.trailers, &mut fields) {
+        match httparse::parse_headers(&self.trailers, &mut fields[..self.lines.min(MOST_FIELDS)]) {
             Ok(httparse::Status::Complete(_)) => Ok(Place::Ended),
             Ok(httparse::Status::Partial) | Err(_) => Err("the trailers do not parse"),
         }
