@@ -42,6 +42,8 @@ const ANSWERS: &[(&str, Is)] = &[
     ("HTTP/1.1 200 OK\r\nContent-Length: 0x4\r\n\r\ngood", Refused),
     ("HTTP/1.1 200 OK\r\nContent-Length: four\r\n\r\ngood", Refused),
     ("HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\ngood", Refused),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\ngood", Refused),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551614\r\n\r\ngood", Refused),
     // Chunks (§7.1).
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", Kept("hello")),
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: ChunkeD\r\n\r\n0000A\r\n0123456789\r\n1\r\nx\r\n000\r\n\r\n", Kept("0123456789x")),
