@@ -183,6 +183,20 @@ fn every_difference_from_hyper_is_listed_and_makes_ours_stricter() {
 }
 
 #[test]
+fn trailers_are_bounded_while_they_come() {
+    for (count, expected) in [(100, Kept("")), (101, Broken)] {
+        let lines: String = (0..count).map(|n| format!("X-{n}: y\r\n")).collect();
+        let text = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{lines}");
+        let text = if matches!(expected, Broken) { text } else { text + "\r\n" }; // it need not come to its end
+        for wire in cuts(&text, true, false) {
+            let (ours, hypers) = (ours(wire.clone()), hypers(wire));
+            assert_eq!(ours, hypers, "{count}");
+            is(&ours, expected, &text);
+        }
+    }
+}
+
+#[test]
 fn heads_are_bounded() {
     let fields = |count| (0..count).map(|n| format!("X-{n}: y\r\n")).collect::<String>();
     let long = |length| format!("X: {}\r\n", "x".repeat(length));

@@ -114,6 +114,9 @@ impl Chunks {
     }
 
     fn line(&mut self, byte: u8) -> Result<Place, &'static str> {
+        if self.lines >= MOST_FIELDS {
+            return Err("too many trailers");
+        }
         self.lines += 1;
         self.trailer(byte).map(|_| Place::LineStart)
     }
@@ -121,7 +124,7 @@ impl Chunks {
     fn check_trailers(&mut self) -> Result<Place, &'static str> {
         self.trailers.extend_from_slice(b"\r\n");
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
-        match httparse::parse_headers(&self.trailers, &mut fields[..self.lines.min(MOST_FIELDS)]) {
+        match httparse::parse_headers(&self.trailers, &mut fields[..self.lines]) {
             Ok(httparse::Status::Complete(_)) => Ok(Place::Ended),
             Ok(httparse::Status::Partial) | Err(_) => Err("the trailers do not parse"),
         }
