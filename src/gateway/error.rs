@@ -12,6 +12,7 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 
+use crate::observe::RequestId;
 use crate::token::Unavailable;
 use crate::upstream::{ConnectError, SendError};
 
@@ -235,14 +236,14 @@ impl Error {
         }
     }
 
-    /// Says it once, with the path only: the query may hold secrets that are not ours to know. What is the caller's own
+    /// Says it once, with the request's name and the path only: the query may hold secrets that are not ours to know. What is the caller's own
     /// doing is for whoever looks closely.
-    pub(super) fn log(&self, head: &Parts) {
+    pub(super) fn log(&self, head: &Parts, request_id: &RequestId) {
         let (method, path, kind) = (&head.method, head.uri.path(), self.kind().name());
         if matches!(self, Self::Spool(_) | Self::TooBusy | Self::NoToken(_) | Self::Upstream(_)) {
-            tracing::warn!(%method, path, kind, "{self}");
+            tracing::warn!(%request_id, %method, path, kind, "{self}");
         } else {
-            tracing::debug!(%method, path, kind, "{self}");
+            tracing::debug!(%request_id, %method, path, kind, "{self}");
         }
     }
 

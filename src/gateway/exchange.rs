@@ -77,6 +77,11 @@ impl Exchange {
         }
     }
 
+    /// Its name, for log lines about it.
+    pub(super) fn id(&self) -> &RequestId {
+        &self.id
+    }
+
     /// Where it goes is known.
     pub(super) fn routed(&self, route: &Route<'_>, head: &Parts) {
         self.prefix.set(head.uri.path().len().saturating_sub(route.path.len()));

@@ -73,7 +73,8 @@ impl Gateway {
     /// The token to send once more with; `None` where the caller has to live with WeChat's refusal.
     async fn fresh_token(&self, call: &Call<'_>, account: &Account, refused: &Token) -> Option<Arc<Token>> {
         let generation = refused.generation();
-        tracing::debug!(account = account.name, path = call.path, generation, "WeChat refused the token");
+        let (request_id, path) = (call.exchange.id(), call.path);
+        tracing::debug!(%request_id, account = account.name, path, generation, "WeChat refused the token");
         match account.token.rejected(generation, self.setup.token_wait).await {
             Remedy::Newer(fresh) => Some(fresh),
             Remedy::Alive(token) => {
@@ -95,23 +96,30 @@ impl Gateway {
         fresh: &Token,
     ) -> Response<ReplyBody> {
         let (account, path, generation) = (credentials.account, call.path, fresh.generation());
+        let request_id = call.exchange.id();
         match self.try_token(&call, credentials, fresh).await {
             Ok(second) => {
                 let retry = if second.verdict == Verdict::Accepted { Retry::Healed } else { Retry::Failed };
                 if retry == Retry::Failed {
-                    tracing::warn!(account = account.name, path, generation, "WeChat did not take the request again");
+                    tracing::warn!(
+                        %request_id,
+                        account = account.name,
+                        path,
+                        generation,
+                        "WeChat did not take the request again"
+                    );
                 }
                 healing_ended(call.exchange, account, retry, reply(second, &secrets_of(account, fresh), call.permit))
             }
             // Never sent: WeChat's refusal is its last word.
             Err(Error::Upstream(SendError::Connect(error))) => {
-                tracing::warn!(account = account.name, path, %error, "the request could not be sent again");
+                tracing::warn!(%request_id, account = account.name, path, %error, "the request could not be sent again");
                 let answer = reply(first.0, &secrets_of(account, first.1), call.permit);
                 healing_ended(call.exchange, account, Retry::Failed, answer)
             }
             // Sent, and perhaps done: the refusal would be a lie.
             Err(error) => {
-                error.log(call.head);
+                error.log(call.head, request_id);
                 call.exchange.failed(error.kind());
                 healing_ended(call.exchange, account, Retry::Failed, refusal(&error))
             }
@@ -162,7 +170,7 @@ impl Gateway {
         let target = Target { path: call.path, query: call.query, removed, added };
         let length = length_to_state(method, headers, call.body);
         let head = |host: &HeaderValue| rewrite::head(method, target, headers, host, length, call.authorization_served);
-        let sending = self.upstream.send(method, head, || call.body.outgoing());
+        let sending = self.upstream.send(method, call.exchange.id(), head, || call.body.outgoing());
         Ok(call.exchange.upstream(sending).await?)
     }
 }

@@ -69,9 +69,10 @@ pub(super) async fn token_answer(
     call.exchange.uses(&account);
     if let Some(identified) = &caller {
         call.exchange.identified(&identified.caller);
+        let id = call.exchange.id();
         match door.token_endpoint {
-            Policy::Real => identified.caller.may(call.path, Some(&account.name))?,
-            Policy::Placeholder | Policy::Refuse => identified.caller.may_hold(call.path, &account.name)?,
+            Policy::Real => identified.caller.may(call.path, Some(&account.name), id)?,
+            Policy::Placeholder | Policy::Refuse => identified.caller.may_hold(call.path, &account.name, id)?,
         }
     }
     match door.token_endpoint {

@@ -82,7 +82,7 @@ impl Gateway {
         let (head, body) = request.into_parts();
         let exchange = Exchange::begin(&self.observer, &head, peer.address);
         let mut answer = self.answer(&head, body, listener, peer, &exchange).await.unwrap_or_else(|error| {
-            error.log(&head);
+            error.log(&head, exchange.id());
             exchange.failed(error.kind());
             refusal(&error)
         });
@@ -158,7 +158,8 @@ impl Gateway {
         if matches!(route.action, Action::Foreign) {
             return Err(Error::UnknownAccount);
         }
-        identified.caller.may(route.path, route.action.account().map(|account| account.name.as_str()))?;
+        let account = route.action.account().map(|account| account.name.as_str());
+        identified.caller.may(route.path, account, exchange.id())?;
         Ok(Some(identified))
     }
 }

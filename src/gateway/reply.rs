@@ -10,6 +10,7 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, Version};
 use memchr::memmem;
 use percent_encoding::percent_decode_str;
+use tracing::field::display;
 
 use super::error::Error;
 use super::exchange::Exchange;
@@ -173,7 +174,8 @@ impl Body for ReplyBody {
         }
         match std::mem::replace(&mut self.rest, Rest::Nothing) {
             Rest::Broken(error) => {
-                tracing::warn!(%error, "WeChat's answer broke off, and so does the caller's");
+                let request_id = self.exchange.as_ref().map(|exchange| display(exchange.id()));
+                tracing::warn!(request_id, %error, "WeChat's answer broke off, and so does the caller's");
                 self.ended(End::BrokeOff);
                 Poll::Ready(Some(Err(error)))
             }

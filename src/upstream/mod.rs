@@ -15,6 +15,7 @@ mod pool;
 mod read_ahead;
 mod stream;
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,7 +100,8 @@ impl Upstream {
     }
 
     /// Sends a request, and waits for the answer's head. `head` makes the request's, as bytes, for a value of `Host` and
-    /// with the length of what `body` makes; `method` is the one that stands in it.
+    /// with the length of what `body` makes; `method` is the one that stands in it, and
+    /// `request_id` the request's name in the log.
     ///
     /// It goes to the first origin that is up, and on to the next one only where nothing of it was sent, or where it may be
     /// repeated (RFC 9110 §9.2.2) and nothing of an answer has come.
@@ -109,6 +111,7 @@ impl Upstream {
     pub async fn send<B: RequestBody>(
         &self,
         method: &Method,
+        request_id: &impl Display,
         head: impl Fn(&HeaderValue) -> Vec<u8>,
         body: impl Fn() -> B,
     ) -> Result<Answer<B>, SendError> {
@@ -116,7 +119,7 @@ impl Upstream {
         let mut place = tries.first();
         loop {
             let Some(origin) = self.origins.get(place.index()) else { return Err(ConnectError::Name.into()) };
-            let failed = match origin.send(method, &head, &body).await {
+            let failed = match origin.send(method, request_id, &head, &body).await {
                 Ok(answer) => {
                     place.answered();
                     return Ok(answer);
@@ -131,7 +134,7 @@ impl Upstream {
                 Some(next) => place = next,
                 None => return Err(failed.error),
             }
-            tracing::debug!(error = %failed.error, "the next upstream is tried");
+            tracing::debug!(%request_id, error = %failed.error, "the next upstream is tried");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Whether a request then goes to another one is decided above, from [`Failed`].
 
 use std::cell::Cell;
+use std::fmt::Display;
 use std::future::poll_fn;
 use std::rc::Rc;
 
@@ -91,10 +92,11 @@ impl Origin {
 
     /// Sends a request, on a kept connection first. When that one dies before any byte of an answer, once more on a new
     /// one, if nothing was written yet or the request may be repeated (RFC 9110 §9.2.2): idle connections to WeChat die
-    /// within seconds (wechat.md §4).
+    /// within seconds (wechat.md §4). `request_id` is for the log.
     pub(super) async fn send<B: RequestBody>(
         &self,
         method: &Method,
+        request_id: &impl Display,
         head: impl Fn(&HeaderValue) -> Vec<u8>,
         body: impl Fn() -> B,
     ) -> Result<Answer<B>, Failed> {
@@ -111,7 +113,7 @@ impl Origin {
         };
         match self.exchange(connection, head(&self.host), body(), to_head).await {
             Err(failed) if used && failed.may_repeat(repeatable) => {
-                tracing::debug!(error = %failed.error, "a kept connection was dead; once more on a new one");
+                tracing::debug!(%request_id, error = %failed.error, "a kept connection was dead; once more on a new one");
             }
             outcome if used => return outcome.map_err(Failed::on_kept_connection),
             outcome => return outcome,

@@ -38,6 +38,7 @@ mod process;
 mod readiness;
 mod redis;
 mod reloading;
+mod request_ids;
 mod resources;
 mod rewriting;
 mod routing;

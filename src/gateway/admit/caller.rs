@@ -16,6 +16,7 @@ use super::paths::{Judgement, PathList};
 use crate::gateway::error::Error;
 use crate::gateway::placeholder::SecretId;
 use crate::metrics::{CallerCounters, Metrics};
+use crate::observe::RequestId;
 
 /// One way in which a listener lets callers show who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,12 +155,12 @@ impl Caller {
         &self.settings.name
     }
 
-    /// Whether it may call `path` for the account of this name.
+    /// Whether it may call `path` for the account of this name, with `request`.
     ///
     /// # Errors
     /// Why not.
-    pub(in crate::gateway) fn may(&self, path: &str, account: Option<&str>) -> Result<(), Error> {
-        self.decide(self.settings.paths.judge(path), path, account)
+    pub(in crate::gateway) fn may(&self, path: &str, account: Option<&str>, request: &RequestId) -> Result<(), Error> {
+        self.decide(self.settings.paths.judge(path), path, account, request)
     }
 
     /// Whether it may have a placeholder for the account of this name, which it asks for at `path`. Its paths are judged
@@ -167,11 +168,17 @@ impl Caller {
     ///
     /// # Errors
     /// Why not.
-    pub(in crate::gateway) fn may_hold(&self, path: &str, account: &str) -> Result<(), Error> {
-        self.decide(Judgement::Allowed, path, Some(account))
+    pub(in crate::gateway) fn may_hold(&self, path: &str, account: &str, request: &RequestId) -> Result<(), Error> {
+        self.decide(Judgement::Allowed, path, Some(account), request)
     }
 
-    fn decide(&self, judgement: Judgement, path: &str, account: Option<&str>) -> Result<(), Error> {
+    fn decide(
+        &self,
+        judgement: Judgement,
+        path: &str,
+        account: Option<&str>,
+        request_id: &RequestId,
+    ) -> Result<(), Error> {
         if self.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
             self.counters.limited.inc();
             return Err(Error::RateLimited);
@@ -191,11 +198,17 @@ impl Caller {
         let caller = self.name();
         if self.settings.report_only {
             self.counters.reported.inc();
-            tracing::warn!(caller, path, account, "report only: this caller would be refused for its {refusal}");
+            tracing::warn!(
+                %request_id,
+                caller,
+                path,
+                account,
+                "report only: this caller would be refused for its {refusal}"
+            );
             return Ok(());
         }
         self.counters.refused.inc();
-        tracing::warn!(caller, path, account, "a caller is refused for its {refusal}; see [[caller]]");
+        tracing::warn!(%request_id, caller, path, account, "a caller is refused for its {refusal}; see [[caller]]");
         Err(Error::CallerForbidden)
     }
 
@@ -238,6 +251,8 @@ mod tests {
     fn hash(secret: &str) -> [u8; 32] {
         digest(&SHA256, secret.as_bytes()).as_ref().try_into().unwrap()
     }
+
+    const REQUEST: &RequestId = &RequestId::Made(7);
 
     fn name(found: Option<&Arc<Caller>>) -> Option<&str> {
         found.map(|caller| caller.name())
@@ -284,15 +299,16 @@ mod tests {
             ..settings("crm")
         };
         let limited = caller(limits.clone());
-        assert!(limited.may("/cgi-bin/user/get", Some("main")).is_ok());
-        assert!(limited.may("/sns/userinfo", None).is_ok(), "no account is used");
-        assert!(matches!(limited.may("/cgi-bin/user/get", Some("shop")), Err(Error::CallerForbidden)));
-        assert!(matches!(limited.may("/cgi-bin/menu/delete", Some("main")), Err(Error::CallerForbidden)));
+        assert!(limited.may("/cgi-bin/user/get", Some("main"), REQUEST).is_ok());
+        assert!(limited.may("/sns/userinfo", None, REQUEST).is_ok(), "no account is used");
+        assert!(matches!(limited.may("/cgi-bin/user/get", Some("shop"), REQUEST), Err(Error::CallerForbidden)));
+        assert!(matches!(limited.may("/cgi-bin/menu/delete", Some("main"), REQUEST), Err(Error::CallerForbidden)));
         let reporting = caller(CallerSettings { report_only: true, ..limits.clone() });
-        assert!(reporting.may("/cgi-bin/menu/delete", Some("shop")).is_ok());
+        assert!(reporting.may("/cgi-bin/menu/delete", Some("shop"), REQUEST).is_ok());
         let rate = Rate { requests: NonZeroU32::new(2).unwrap(), per: Duration::from_secs(3600) };
         let slow = caller(CallerSettings { rate: Some(rate), ..limits });
-        let outcomes: Vec<bool> = (0..3).map(|_| slow.may("/cgi-bin/user/get", Some("main")).is_ok()).collect();
+        let outcomes: Vec<bool> =
+            (0..3).map(|_| slow.may("/cgi-bin/user/get", Some("main"), REQUEST).is_ok()).collect();
         assert_eq!(outcomes, [true, true, false]);
     }
 }
