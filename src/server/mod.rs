@@ -6,18 +6,23 @@
 
 mod accept;
 mod connection;
+mod drive;
 mod handshake;
 mod open;
 mod permits;
 mod plan;
 mod protocol;
 mod pulse;
+mod rest;
 mod running;
 mod socket;
 mod stream;
 mod tls;
 mod waiting;
 mod worker;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,6 +37,9 @@ pub use open::Connections;
 pub use plan::{BindError, Listener, Plan};
 pub use running::Server;
 pub use tls::{TlsFileError, TlsFiles};
+
+/// How long a new connection is given for its first request when the drain begins: the request may be on its way.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Answers requests. Each worker has one of its own.
 pub trait Handler: 'static {

@@ -45,3 +45,19 @@ impl Drop for Place {
         self.connections.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+/// A connection's share of its worker's load, which the queue to it has added; given back however the
+/// connection ends.
+pub(super) struct Share(Arc<AtomicUsize>);
+
+impl Share {
+    pub(super) fn of(load: &Arc<AtomicUsize>) -> Self {
+        Self(Arc::clone(load))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

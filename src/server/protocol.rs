@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
@@ -54,11 +55,15 @@ impl<F: Future + 'static> Executor<F> for OnThisWorker {
 pub(super) trait Graceful: Future<Output = hyper::Result<()>> {
     /// No further requests.
     fn graceful_shutdown(self: Pin<&mut Self>);
+
+    /// Lets go of a socket on which nothing is under way, open as it is. Pending: something is, and the connection ends
+    /// with it.
+    fn poll_rest(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<hyper::Result<()>>;
 }
 
 impl<I, B, S> Graceful for conn::http1::Connection<I, S>
 where
-    S: HttpService<Incoming, ResBody = B>,
+    S: HttpService<Incoming, ResBody = B, Future: Unpin> + Unpin,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
     I: Read + Write + Unpin + 'static,
     B: Body + 'static,
@@ -66,6 +71,12 @@ where
 {
     fn graceful_shutdown(self: Pin<&mut Self>) {
         Self::graceful_shutdown(self);
+    }
+
+    /// hyper says for itself whether it is between two requests: only then does a graceful end come at once.
+    fn poll_rest(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        Self::graceful_shutdown(self.as_mut());
+        self.poll_without_shutdown(cx)
     }
 }
 
@@ -80,5 +91,10 @@ where
 {
     fn graceful_shutdown(self: Pin<&mut Self>) {
         Self::graceful_shutdown(self);
+    }
+
+    /// Its streams and its header tables belong to the connection.
+    fn poll_rest(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        Poll::Pending
     }
 }

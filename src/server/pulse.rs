@@ -8,6 +8,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
@@ -15,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::Timeouts;
+use super::rest::REST;
 use super::socket::Socket;
 use super::stream::{PIECE, Taking};
 
@@ -38,6 +40,8 @@ pub(super) enum Protocol {
 /// Why a connection is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Overdue {
+    /// It is idle for so long that it may rest.
+    Rest,
     /// It was idle for too long; it may be closed in order.
     Idle,
     /// The head did not come to its end, or the caller does not take its answer.
@@ -89,15 +93,40 @@ impl Pulse {
         self.resets.set(self.may_end_with_connection.get());
     }
 
+    /// Whether the connection must end with a reset.
+    pub(super) fn resets(&self) -> bool {
+        self.resets.get()
+    }
+
     /// When the connection is overdue if nothing changes, and how; `None` where other deadlines hold.
     pub(super) fn due(&self, timeouts: &Timeouts) -> Option<(Instant, Overdue)> {
         let phase = match self.phase.get() {
+            Phase::Idle(since) if self.rests_first(timeouts) => Some((since + REST, Overdue::Rest)),
             Phase::Idle(since) => Some((since + timeouts.idle, Overdue::Idle)),
             Phase::Head(since) => Some((since + timeouts.head, Overdue::Stuck)),
             Phase::Busy => None,
         };
         let blocked = self.blocked_since.get().map(|since| (since + timeouts.send, Overdue::Stuck));
         phase.into_iter().chain(blocked).min_by_key(|(due, _)| *due)
+    }
+
+    /// How long to leave a connection unwatched for which [`due`](Self::due) names no time.
+    pub(super) fn look(&self, timeouts: &Timeouts) -> Duration {
+        if self.rests_first(timeouts) { REST } else { timeouts.idle }
+    }
+
+    /// Since when the connection is idle.
+    pub(super) fn idle_since(&self) -> Instant {
+        match self.phase.get() {
+            Phase::Idle(since) => since,
+            Phase::Head(_) | Phase::Busy => Instant::now(),
+        }
+    }
+
+    /// Whether a rest comes before the end of an idle connection. Not while some of an answer is still to be written: it
+    /// would be lost with hyper's state.
+    fn rests_first(&self, timeouts: &Timeouts) -> bool {
+        self.bytes_begin_heads && self.blocked_since.get().is_none() && REST < timeouts.idle
     }
 
     /// Whether HTTP/2 is agreed on and the caller has not begun to speak it.
@@ -140,24 +169,29 @@ impl Drop for Busy {
 pub(super) struct CallerIo {
     socket: Socket,
     pulse: Rc<Pulse>,
+    /// Comes before all that is yet to be read.
+    read: Bytes,
 }
 
 impl CallerIo {
-    pub(super) fn new(socket: Socket, pulse: Rc<Pulse>) -> Self {
-        Self { socket, pulse }
+    /// `read` has come already.
+    pub(super) fn new(socket: Socket, read: Bytes, pulse: Rc<Pulse>) -> Self {
+        Self { socket, read, pulse }
     }
-}
 
-impl Drop for CallerIo {
-    fn drop(&mut self) {
-        if self.pulse.resets.get() {
-            self.socket.reset_at_close();
-        }
+    pub(super) fn into_socket(self) -> Socket {
+        self.socket
     }
 }
 
 impl AsyncRead for CallerIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.read.is_empty() {
+            let length = self.read.len().min(buffer.remaining());
+            buffer.put_slice(&self.read.split_to(length));
+            self.pulse.received();
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
         if buffer.filled().len() > before {
@@ -188,8 +222,11 @@ impl AsyncWrite for CallerIo {
         self.socket.is_write_vectored()
     }
 
+    /// TLS takes bytes that it cannot send yet.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        let outcome = Pin::new(&mut self.socket).poll_flush(cx);
+        self.pulse.sent(&outcome);
+        outcome
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -261,8 +298,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_phase_has_its_own_deadline() {
         let pulse = Pulse::new(Protocol::Http1);
-        assert_eq!(due_in(&pulse), Some((75, Overdue::Idle)));
+        assert_eq!(due_in(&pulse), Some((1, Overdue::Rest)));
         tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(pulse.idle_since().elapsed(), Duration::from_secs(5));
         pulse.received();
         tokio::time::advance(Duration::from_secs(5)).await;
         pulse.received();
@@ -270,7 +308,19 @@ mod tests {
         let busy = pulse.request();
         assert_eq!(due_in(&pulse), None);
         drop(Tracked::new((), busy));
-        assert_eq!(due_in(&pulse), Some((75, Overdue::Idle)));
+        assert_eq!(due_in(&pulse), Some((1, Overdue::Rest)));
+        let short = Timeouts { idle: Duration::from_millis(500), ..TIMEOUTS };
+        assert_eq!(pulse.due(&short), Some((Instant::now() + short.idle, Overdue::Idle)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_not_written_yet_keeps_a_connection_from_its_rest() {
+        let pulse = Pulse::new(Protocol::Http1);
+        drop(pulse.request());
+        pulse.sent::<()>(&Poll::Pending);
+        assert_eq!(due_in(&pulse), Some((30, Overdue::Stuck)));
+        pulse.sent(&Poll::Ready(Ok(())));
+        assert_eq!(due_in(&pulse), Some((1, Overdue::Rest)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::Handler;
 use super::connection::{Accepted, serve};
+use super::open::Share;
 use crate::stage::{Follower, Stage};
 
 /// A worker, seen from the thread that started it.
@@ -104,12 +105,8 @@ async fn work<H: Handler>(
             tokio::select! {
                 accepted = incoming.recv() => match accepted {
                     Some(accepted) => {
-                        let serving = serve(accepted, Rc::clone(&handler));
-                        let place = Place(Arc::clone(load));
-                        connections.spawn_local(async move {
-                            serving.await;
-                            drop(place);
-                        });
+                        let share = Share::of(load);
+                        connections.spawn_local(serve(accepted, Rc::clone(&handler), share));
                     }
                     None => break,
                 },
@@ -123,15 +120,6 @@ async fn work<H: Handler>(
     tokio::select! {
         () = serving => {}
         () = end.reached(Stage::Ended) => {}
-    }
-}
-
-/// A connection's share of the load, given back however it ends.
-struct Place(Arc<AtomicUsize>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

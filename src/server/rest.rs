@@ -1,0 +1,60 @@
+//! Connections at rest: of one that has been idle for a while, only the socket is kept.
+//!
+//! hyper holds two buffers of 8 KiB and its own state for each connection, whatever it does. Most kept connections do
+//! nothing most of the time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::FRESH;
+use super::socket::Socket;
+
+/// How long a connection is idle before it rests. One that carries requests all the time never does: making hyper's state
+/// anew costs some per cent of a request.
+pub(super) const REST: Duration = Duration::from_secs(1);
+
+/// A connection at rest.
+pub(super) struct Rest {
+    pub(super) socket: Socket,
+    /// What has come and is not yet a request.
+    pub(super) read: Bytes,
+    /// Since when it is idle.
+    pub(super) since: Instant,
+}
+
+impl Rest {
+    /// Waits for a byte, and returns it with the socket. `None` when there is nothing more to come, or the connection
+    /// was idle for `longest` altogether, or is draining: then it is closed, in order.
+    pub(super) async fn end(
+        mut self,
+        longest: Duration,
+        draining: impl Future<Output = ()>,
+    ) -> Option<(Socket, Bytes)> {
+        // The beginning of a head, which came together with the request before it.
+        if !self.read.is_empty() {
+            return Some((self.socket, self.read));
+        }
+        // A byte, and not word that there is something to read: in TLS that may be a message of its own, and an end is
+        // answered here.
+        let mut first = [0];
+        let read = tokio::select! {
+            biased;
+            read = timeout_at(self.since + longest, self.socket.read(&mut first)) => read.unwrap_or(Ok(0)),
+            () = draining => Ok(0),
+        };
+        match read {
+            Ok(0) => {
+                let _ = timeout(FRESH, self.socket.shutdown()).await;
+                None
+            }
+            Ok(_) => Some((self.socket, Bytes::copy_from_slice(&first))),
+            Err(error) => {
+                tracing::trace!(%error, "a caller's connection ended at rest");
+                None
+            }
+        }
+    }
+}
