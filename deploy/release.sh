@@ -3,6 +3,7 @@
 # archive, and its SHA-256.
 #
 #   deploy/release.sh [DIRECTORY]        # by default dist/
+#   FEATURES=otlp deploy/release.sh      # with traces, which are off by default
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,7 +12,7 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 host=$(rustc -vV | sed -n 's/^host: //p')
 name=wxgate-$version-$host
 
-cargo build --release --locked --bin wxgate
+cargo build --release --locked --bin wxgate --features "${FEATURES:-}"
 binary=${CARGO_TARGET_DIR:-target}/release/wxgate
 [[ $("$binary" --version) == "wxgate $version" ]]
 

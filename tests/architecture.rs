@@ -139,6 +139,8 @@ impl House {
             match stem.as_str() {
                 "tests" => {}
                 _ if path.is_dir() => self.enter(&path, &within),
+                // Data beside code, which may have the same name.
+                _ if path.extension().is_none_or(|extension| extension != "rs") => {}
                 "lib" | "mod" => _ = self.0.insert(place.clone(), paths(&fs::read_to_string(&path).unwrap())),
                 _ => _ = self.0.insert(within, paths(&fs::read_to_string(&path).unwrap())),
             }

@@ -19,7 +19,7 @@ const CREDENTIALS: [(&str, &str); 2] = [("WXGATE_APPID", "wx1234"), ("WXGATE_SEC
 const ACCOUNT: &str = "[[account]]\nname = 'main'\nappid = 'wx1234'\nsecret = 's3cr3t-value'\n";
 
 /// Two values for every scalar key outside lists.
-const SCALARS: [(&str, &str, [&str; 2]); 50] = [
+const SCALARS: [(&str, &str, [&str; 2]); 55] = [
     ("listen", "address", ["127.0.0.1:9999", "127.0.0.1:9998"]),
     ("listen", "mode", ["0600", "0666"]),
     ("listen", "owner", ["root", ":0"]),
@@ -70,9 +70,14 @@ const SCALARS: [(&str, &str, [&str; 2]); 50] = [
     ("log", "level", ["debug", "error"]),
     ("log", "format", ["json", "text"]),
     ("log", "access", ["all", "off"]),
+    ("traces", "endpoint", ["http://127.0.0.1:4318/v1/traces", "https://otlp.example/v1/traces"]),
+    ("traces", "sample", ["0.5", "0"]),
+    ("traces", "service_name", ["a", "b"]),
+    ("traces", "ca_file", ["Cargo.toml", "config.toml"]),
+    ("traces", "timeout", ["7s", "8s"]),
 ];
 /// Lists and tables, which have no variable.
-const COMPOUND: [(&str, &str); 8] = [
+const COMPOUND: [(&str, &str); 9] = [
     ("listen", "admit"),
     ("listen", "hosts"),
     ("listen", "tls"),
@@ -81,6 +86,7 @@ const COMPOUND: [(&str, &str); 8] = [
     ("upstream", "base_urls"),
     ("upstream", "name_servers"),
     ("store", "sentinels"),
+    ("traces", "headers"),
 ];
 /// Scalar keys whose value no output shows.
 const HIDDEN: [(&str, &str); 3] = [("admin", "token"), ("store", "password"), ("store", "sentinel_password")];
@@ -165,7 +171,9 @@ fn the_settings_without_a_default_in_the_example_work_too() {
         .replace("redis-ca.pem", secret.to_str().unwrap())
         .replace("wxgate:operators", "root:0")
         .replace("address = \"127.0.0.1:8081\"", "address = \"unix:/run/wxgate-admin.sock\"")
+        .replace("collector-ca.pem", secret.to_str().unwrap())
         .replace("/var/lib/wxgate", directory.path().to_str().unwrap());
+    let text = if cfg!(feature = "otlp") { text } else { text.replace("\nendpoint = ", "\n# takes the feature: ") };
     let variables = [
         CREDENTIALS[0],
         CREDENTIALS[1],
@@ -173,6 +181,7 @@ fn the_settings_without_a_default_in_the_example_work_too() {
         ("ADMIN_TOKEN", "sixteen-bytes-yy"),
         ("REDIS_PASSWORD", "p"),
         ("SENTINEL_PASSWORD", "p"),
+        ("OTLP_KEY", "p"),
     ];
     let config = config(&text, &variables);
     assert_eq!((config.accounts.len(), config.listeners.len(), config.callers.len()), (2, 4, 1));
@@ -299,7 +308,9 @@ fn documented_keys(reference: &str) -> Vec<(String, String, Option<String>, Opti
 
 #[test]
 fn every_scalar_key_has_a_variable_that_wins_over_the_file() {
-    for (section, key, [value, other]) in SCALARS {
+    // A build without the feature refuses that one, as another test says.
+    let refused = |key: &(&str, &str, _)| !cfg!(feature = "otlp") && (key.0, key.1) == ("traces", "endpoint");
+    for (section, key, [value, other]) in SCALARS.into_iter().filter(|key| !refused(key)) {
         let beside = match (section, key) {
             ("store", "kind") => "directory = '/tmp'",
             ("store", "directory") => "kind = 'file'",
@@ -318,6 +329,15 @@ fn every_scalar_key_has_a_variable_that_wins_over_the_file() {
         assert_ne!(overridden, shown(&config(&file(other), &[])), "{variable} changes nothing");
         assert!(!variable.starts_with("WXGATE_PORT") && !variable.starts_with("WXGATE_SERVICE_"), "{variable}");
     }
+}
+
+#[test]
+#[cfg(not(feature = "otlp"))]
+fn the_one_key_that_takes_a_feature_is_refused_without_it_and_the_message_says_what_to_do() {
+    let text = format!("[traces]\nendpoint = 'http://127.0.0.1:4318/v1/traces'\n{ACCOUNT}");
+    let problems = from_text(&text, &[]).unwrap_err().to_string();
+    assert!(problems.starts_with("traces.endpoint: this wxgate was built without the feature otlp"), "{problems}");
+    assert!(problems.contains("cargo build --release --features otlp"), "{problems}");
 }
 
 #[test]

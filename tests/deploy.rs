@@ -29,7 +29,7 @@ fn instructions() -> Vec<(&'static str, String)> {
     let written = lines.into_iter().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let split = written.map(|line| {
         let (name, rest) = line.split_once(' ').unwrap();
-        let known = ["FROM", "RUN", "WORKDIR", "COPY", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK"];
+        let known = ["FROM", "ARG", "RUN", "WORKDIR", "COPY", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK"];
         let known = known.into_iter().chain(["ENTRYPOINT", "CMD"]).find(|known| *known == name);
         (known.unwrap_or_else(|| panic!("{name} is no instruction")), rest.trim().to_owned())
     });

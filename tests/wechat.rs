@@ -10,7 +10,7 @@ struct Endpoint {
 }
 
 fn endpoints() -> Vec<Endpoint> {
-    let lines = include_str!("data/endpoints.tsv").lines().filter(|line| !line.starts_with('#'));
+    let lines = include_str!("../src/wechat/endpoints.tsv").lines().filter(|line| !line.starts_with('#'));
     let rows = lines.skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
     rows.map(|row| Endpoint { path: row[0], credential: row[2] }).collect()
 }

@@ -8,6 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 
+use crate::observe::traces::Spans;
 use crate::observe::{BOUNDS, Latencies, Observations, Outcome, Totals};
 
 /// The requests of all accounts.
@@ -38,6 +39,11 @@ struct OfEnd {
     by: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfSpan {
+    outcome: &'static str,
+}
+
 impl Collector for Requests {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let accounts = self.observations.accounts();
@@ -47,6 +53,7 @@ impl Collector for Requests {
         self.encode_outcomes(&mut encoder, &accounts)?;
         encode_ends(&mut encoder, &accounts)?;
         self.encode_lost(&mut encoder)?;
+        self.encode_spans(&mut encoder)?;
         let whole = "Seconds from a request's head to its answer's last byte";
         encode_latencies(&mut encoder, "request_duration_seconds", whole, &accounts, |totals| &totals.whole)?;
         let upstream = "WeChat's part of a request in seconds: from its sending to the head of the answer";
@@ -72,6 +79,17 @@ impl Requests {
         let help = "Lines of the access log that were lost because nobody read the ones before";
         let lost = ConstCounter::new(self.observations.lines_lost());
         lost.encode(encoder.encode_descriptor("access_lines_lost", help, None, MetricType::Counter)?)
+    }
+
+    /// Only where this build has traces: elsewhere they would be zero for ever.
+    fn encode_spans(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(Spans { exported, lost }) = self.observations.traces.spans() else { return Ok(()) };
+        let help = "Spans of traces, by whether the collector took them";
+        let mut family = encoder.encode_descriptor("spans", help, None, MetricType::Counter)?;
+        for (outcome, count) in [("exported", exported), ("lost", lost)] {
+            ConstCounter::new(count).encode(family.encode_family(&OfSpan { outcome })?)?;
+        }
+        Ok(())
     }
 
     fn labels(&self, account: &str, outcome: Outcome) -> OfOutcome {

@@ -35,7 +35,7 @@ use crate::gateway::{Kind, Setup};
 use crate::observe::{AccessLog, Finish, Observations};
 use crate::reload::{Reloader, Requests, reloads};
 use crate::server::{Connections, Plan, Server, Threads};
-use crate::stage::Control;
+use crate::stage::{Control, Stage};
 use crate::supervisor;
 use crate::telemetry::Telemetry;
 use operator::Operator;
@@ -163,8 +163,10 @@ impl App {
     /// What the operating system refuses before the first connection is accepted, or [`AppError::Fault`].
     pub async fn run(self, control: &Control) -> Result<(), AppError> {
         let Self { prepared, mut tokens, counters, in_force, connections, operator, .. } = self;
-        let Prepared { config, plan, setup: _, origin, change } = prepared;
+        let Prepared { config, plan, setup: _, origin, change, exporter } = prepared;
+        let observations = Arc::clone(&counters.observations);
         tokens.apply(change); // what is slow begins first
+        observations.traces.put_into_force(exporter);
         let mut tasks = JoinSet::new();
         if let Some(operator) = operator {
             operator.serve(control.clone(), &mut tasks).await?;
@@ -182,9 +184,18 @@ impl App {
         let stop_times = self.stop_times;
         let running = Running { server, tokens, counters, in_force, origin, fixed, stop_times, reloads, tasks };
         let outcome = running.run(control).await;
-        if let Some(access) = self.access {
-            access.finish().await;
-        }
+        let lines = async {
+            if let Some(access) = self.access {
+                access.finish().await;
+            }
+        };
+        let spans = async {
+            tokio::select! {
+                () = observations.traces.finish() => {}
+                () = control.reached(Stage::Ended) => {}
+            }
+        };
+        tokio::join!(lines, spans);
         outcome
     }
 }

@@ -16,6 +16,7 @@ use crate::gateway::{
 };
 use crate::metrics::Metrics;
 use crate::observe::Observations;
+use crate::observe::traces::Exporter;
 use crate::secret::in_query;
 use crate::server::Plan;
 use crate::token::TokenHandle;
@@ -33,6 +34,8 @@ pub(super) struct Prepared {
     pub(super) setup: Arc<Setup>,
     pub(super) origin: Origin,
     pub(super) change: Change,
+    /// Where spans are to go.
+    pub(super) exporter: Option<Exporter>,
 }
 
 /// What is in force already.
@@ -66,9 +69,10 @@ impl Prepared {
             Some(way) => Arc::clone(way),
             None => Arc::new(new_way(&config, &origin, &counters.metrics).await?),
         };
+        let exporter = Exporter::prepare(&config.traces, &origin.own)?;
         let change = tokens.plan(&config, &way.egress.issuer_http()?)?;
         let setup = setup(&config, &plan, &change.handles, way, counters, before.as_ref())?;
-        Ok(Self { plan, setup: Arc::new(setup), origin, change, config })
+        Ok(Self { plan, setup: Arc::new(setup), origin, change, exporter, config })
     }
 }
 

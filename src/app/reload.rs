@@ -54,12 +54,13 @@ impl Running {
 
     /// Nothing in here fails. Requests see the setup before new listeners bring any.
     async fn put_into_force(&mut self, prepared: Prepared) {
-        let Prepared { config, plan, setup, origin, change } = prepared;
+        let Prepared { config, plan, setup, origin, change, exporter } = prepared;
         self.tokens.apply(change);
         self.in_force.store(setup);
         self.server.apply(plan, &parts::limits(&config)).await;
         self.origin = origin;
         self.counters.observations.log_lines(config.log.access);
+        self.counters.observations.traces.put_into_force(exporter);
         self.stop_times.send_replace(parts::stop_times(&config));
         let log = self.reloads.follows.as_ref().and_then(|follows| follows.telemetry.as_ref());
         if let Some(log) = log {

@@ -23,7 +23,8 @@ pub struct Loaded {
     pub config: Config,
     /// The file that it came from; `None` when the environment alone made it.
     pub file: Option<PathBuf>,
-    /// All files that it is made of: that one, those of its secrets, those of [`Upstream`](super::Upstream::files).
+    /// All files that it is made of: that one, those of its secrets, those of [`Upstream`](super::Upstream::files), and
+    /// `traces.ca_file`.
     pub files: Vec<PathBuf>,
     /// What works but is doubtful; for the log.
     pub warnings: Vec<Problem>,
@@ -107,7 +108,8 @@ fn loaded(config: Config, file: Option<PathBuf>, findings: Findings) -> Result<L
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    let files = file.iter().cloned().chain(files).chain(config.upstream.files()).collect();
+    let files = file.iter().cloned().chain(files).chain(config.upstream.files());
+    let files = files.chain(config.traces.ca_file.clone()).collect();
     Ok(Loaded { config, file, files, warnings })
 }
 

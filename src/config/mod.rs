@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use environment::Environment;
@@ -52,6 +53,8 @@ pub struct Config {
     pub callers: Vec<Caller>,
     /// `[log]`.
     pub log: Log,
+    /// `[traces]`: where spans of requests go.
+    pub traces: Traces,
 }
 
 /// One address that callers connect to.
@@ -407,6 +410,24 @@ pub enum TokenKind {
     Stable,
     /// `/cgi-bin/token`.
     Classic,
+}
+
+/// Where spans of requests go, over OTLP/HTTP.
+#[derive(Debug, Clone)]
+pub struct Traces {
+    /// `endpoint`: an `http` or `https` URL with a path and no query; `None` for no traces, and always so in a build without
+    /// the feature `otlp`.
+    pub endpoint: Option<Url>,
+    /// `sample`: which part of those requests is traced whose caller did not decide; 0 … 1; default 1.
+    pub sample: f64,
+    /// `service_name`: the resource's `service.name`; default `wxgate`.
+    pub service_name: String,
+    /// `headers` of each export: names in lower case, and values that can stand in a field.
+    pub headers: Vec<(String, SecretString)>,
+    /// `ca_file`: PEM certificates trusted besides the system's roots; it can be read.
+    pub ca_file: Option<PathBuf>,
+    /// `timeout`: one export; default 10 s.
+    pub timeout: Duration,
 }
 
 /// How the log is written.

@@ -18,6 +18,19 @@ pub(super) struct Sourced {
 /// The credential `key`: `{ env = "NAME" }`, `{ file = "path" }` or the text itself. Whatever its
 /// source, it is not empty and has neither white space nor control characters.
 pub(super) fn read(section: &mut Section<'_>, key: &'static str) -> Result<Option<Sourced>, Refused> {
+    read_as(section, key, without_flaw)
+}
+
+/// The same for a field's value, `Bearer …`, which may have spaces in it.
+pub(super) fn read_field_value(section: &mut Section<'_>, key: &'static str) -> Result<Option<Sourced>, Refused> {
+    read_as(section, key, as_field_value)
+}
+
+fn read_as(
+    section: &mut Section<'_>,
+    key: &'static str,
+    check: impl FnOnce(SecretString) -> Result<SecretString, String>,
+) -> Result<Option<Sourced>, Refused> {
     let written = section.is_written(key);
     let Some(value) = section.read(key, Ok)? else { return Ok(None) };
     let literal = written && value.is_str();
@@ -34,7 +47,7 @@ pub(super) fn read(section: &mut Section<'_>, key: &'static str) -> Result<Optio
         }
         _ => Err("must be { env = \"NAME\" }, { file = \"path\" } or a text in quotes".to_owned()),
     };
-    let checked = text.and_then(without_flaw);
+    let checked = text.and_then(check);
     checked.map(|text| Some(Sourced { text, literal })).map_err(|message| section.problem(key, message))
 }
 
@@ -84,5 +97,17 @@ fn without_flaw(text: SecretString) -> Result<SecretString, String> {
         Err("must not have white space or control characters in it".to_owned())
     } else {
         Ok(text)
+    }
+}
+
+/// RFC 9110 §5.5, less bytes beyond ASCII.
+fn as_field_value(text: SecretString) -> Result<SecretString, String> {
+    let exposed = text.expose_secret();
+    if exposed.trim().is_empty() {
+        Err("is empty".to_owned())
+    } else if exposed.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        Ok(text)
+    } else {
+        Err("must have nothing but visible ASCII characters and spaces in it".to_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! The URLs of a configuration: where WeChat is, the proxy on the way there, and Redis.
+//! The URLs of a configuration: where WeChat is, the proxy on the way there, Redis, and a collector of traces.
 //!
 //! No message repeats a URL: it may carry a password.
 
@@ -37,6 +37,23 @@ pub(super) fn proxy(value: Value) -> Result<Proxy, String> {
     let host = only_host(&url).ok_or_else(|| format!("{RIGHT}; it takes no path, query or fragment"))?;
     let port = port(&url, 80)?;
     Ok(Proxy { host, port, credentials: credentials(&url)? })
+}
+
+/// `http://host[:port]/path`: where a collector takes spans.
+pub(super) fn collector(value: Value) -> Result<Url, String> {
+    const RIGHT: &str =
+        "must be the URL of a collector's OTLP/HTTP receiver, such as \"http://127.0.0.1:4318/v1/traces\"";
+    let url = Url::parse(&text(value)?).map_err(|_| RIGHT)?;
+    let bare = url.query().is_none() && url.fragment().is_none();
+    let has_place = matches!(url.scheme(), "http" | "https") && url.has_host() && url.port() != Some(0);
+    match url.path() {
+        _ if !url.username().is_empty() || url.password().is_some() => {
+            Err(format!("{RIGHT}; it takes no user or password: traces.headers is for them"))
+        }
+        "/" => Err(format!("{RIGHT}; it takes the path too")),
+        _ if bare && has_place => Ok(url),
+        _ => Err(RIGHT.to_owned()),
+    }
 }
 
 /// What the URL of a Redis says.
@@ -182,6 +199,29 @@ mod tests {
             "https://hidden host",
         ] {
             let message = base_url(Value::from(text)).unwrap_err();
+            assert!(!message.contains("hidden"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_collector_has_a_path_and_no_credentials() {
+        for text in ["http://127.0.0.1:4318/v1/traces", "https://otlp.example/a/v1/traces", "http://[::1]/v1/traces"] {
+            assert_eq!(collector(Value::from(text)).unwrap().as_str(), text);
+        }
+        for text in [
+            "",
+            "hidden",
+            "hidden:4318",
+            "http://hidden:4318",
+            "http://hidden:4318/",
+            "grpc://hidden:4317/v1/traces",
+            "http://hidden:0/v1/traces",
+            "http://hidden/v1/traces?key=hidden",
+            "http://hidden/v1/traces#hidden",
+            "http://hidden@collector/v1/traces",
+            "http://me:hidden@collector/v1/traces",
+        ] {
+            let message = collector(Value::from(text)).unwrap_err();
             assert!(!message.contains("hidden"), "{text}: {message}");
         }
     }

@@ -64,6 +64,17 @@ pub(super) fn count(range: RangeInclusive<usize>) -> impl FnOnce(Value) -> Resul
     }
 }
 
+/// A part of a whole, 0 … 1.
+pub(super) fn part(value: Value) -> Result<f64, String> {
+    let part = match value {
+        Value::Integer(number) => u8::try_from(number).ok().map(f64::from),
+        Value::Float(number) => Some(number),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    part.filter(|part| (0.0..=1.0).contains(part)).ok_or_else(|| "must be a number from 0 to 1, such as 0.1".to_owned())
+}
+
 /// An IP address, with a port other than 53 behind it or without one.
 pub(super) fn name_server(value: Value) -> Result<SocketAddr, String> {
     let text = text(value)?;
@@ -301,6 +312,22 @@ mod tests {
         assert_eq!(boolean(Value::Boolean(true)), Ok(true));
         assert_eq!(boolean(written("false")), Ok(false));
         boolean(written("yes")).unwrap_err();
+    }
+
+    #[test]
+    fn a_part_is_a_number_from_0_to_1() {
+        for (value, expected) in [
+            (Value::Float(0.25), 0.25),
+            (Value::Integer(1), 1.0),
+            (Value::Integer(0), 0.0),
+            (written("0.5"), 0.5),
+            (written("1"), 1.0),
+        ] {
+            assert_eq!(part(value), Ok(expected));
+        }
+        for value in [Value::Float(1.1), Value::Float(f64::NAN), Value::Integer(-1), written("-0.1"), written("10%")] {
+            part(value).unwrap_err();
+        }
     }
 
     #[test]

@@ -81,6 +81,11 @@ pub enum EgressError {
         /// What it stands for.
         address: SocketAddr,
     },
+    /// Spans would come in as requests, which make spans.
+    #[error(
+        "traces.endpoint: {0} is one of the gateway's own listeners, which take requests for WeChat; give a collector's"
+    )]
+    OwnCollector(SocketAddr),
     /// There are no name servers to ask.
     #[error("upstream.resolver: no name servers out of /etc/resolv.conf: {0}; list some in upstream.name_servers")]
     NameServers(io::Error),
@@ -91,7 +96,7 @@ pub enum EgressError {
         key: &'static str,
     },
     /// The HTTP library refused the settings.
-    #[error("the issuer's HTTP stack could not be set up: {0}")]
+    #[error("an HTTP stack could not be set up: {0}")]
     Http(String),
 }
 

@@ -14,11 +14,14 @@ use hyper::http::uri::PathAndQuery;
 use tokio::time::Instant;
 
 use super::admit::Caller;
-use super::error::Kind;
+use super::body::Outgoing;
+use super::error::{Error, Kind};
 use super::judge::Judged;
 use super::retry::Retry;
 use super::route::{Account, Action, Route};
+use crate::observe::traces::{Step, Trace, Wait};
 use crate::observe::{Class, End, Observer, OwnAnswer, RequestId, Seen};
+use crate::upstream::{Answer, SendError};
 
 const REQUEST_ID_FIELD: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -46,6 +49,7 @@ pub(super) struct Exchange {
     received: Cell<u64>,
     sent: Cell<u64>,
     end: Cell<End>,
+    trace: Trace,
 }
 
 impl Exchange {
@@ -73,6 +77,7 @@ impl Exchange {
             received: Cell::new(0),
             sent: Cell::new(0),
             end: Cell::new(End::CallerLeft),
+            trace: observer.trace(&head.headers),
             observer: Rc::clone(observer),
         }
     }
@@ -112,15 +117,33 @@ impl Exchange {
     }
 
     /// Waits for WeChat, and adds the time to WeChat's part.
-    pub(super) async fn upstream<F: Future>(&self, sending: F) -> F::Output {
-        let begun = Instant::now();
-        let outcome = sending.await;
+    pub(super) async fn upstream(
+        &self,
+        sending: impl Future<Output = Result<Answer<Outgoing>, SendError>>,
+    ) -> Result<Answer<Outgoing>, Error> {
+        let (begun, step) = (Instant::now(), self.trace.sending());
+        let outcome = sending.await.map_err(Error::from);
         self.upstream.set(self.upstream.get() + begun.elapsed());
+        step.ended(|| match &outcome {
+            Ok(answer) => Ok(answer.head.status.as_u16()),
+            Err(error) => Err(error.kind().name()),
+        });
         outcome
+    }
+
+    /// It is now written to the host of this name, unless no connection is found.
+    pub(super) fn goes_to(&self, host: &HeaderValue) {
+        self.trace.goes_to(host);
+    }
+
+    /// It waits for a token, until the step is dropped.
+    pub(super) fn waits(&self, wait: Wait) -> Step<'_> {
+        self.trace.wait(wait)
     }
 
     /// WeChat's answer to the token of this generation was looked at.
     pub(super) fn judged(&self, judged: &mut Judged, generation: u64) {
+        self.trace.judged(judged.errcode, judged.rid.as_deref(), generation);
         self.generation.set(Some(generation));
         self.errcode.set(judged.errcode);
         self.rid.set(judged.rid.take());
@@ -193,5 +216,6 @@ impl Drop for Exchange {
             end: self.end.get(),
         };
         self.observer.note(account, &seen);
+        self.trace.end(&seen);
     }
 }

@@ -16,6 +16,7 @@ use super::reply::{ReplyBody, refusal, reply};
 use super::retry::Retry;
 use super::rewrite::{self, Pair, Target};
 use super::route::Account;
+use crate::observe::traces::Wait;
 use crate::secret::{ExposeSecret, SecretString};
 use crate::token::{Remedy, Token};
 use crate::upstream::{Answer, SendError};
@@ -54,7 +55,10 @@ impl Gateway {
         credentials: Credentials<'_>,
     ) -> Result<Response<ReplyBody>, Error> {
         let account = credentials.account;
-        let token = account.token.usable(self.setup.token_wait).await.map_err(Error::NoToken)?;
+        let token = {
+            let _waiting = call.exchange.waits(Wait::Token);
+            account.token.usable(self.setup.token_wait).await.map_err(Error::NoToken)?
+        };
         let first = self.try_token(&call, credentials, &token).await?;
         if !matches!(first.verdict, Verdict::Rejected(_)) {
             return Ok(reply(first, &secrets_of(account, &token), call.permit));
@@ -75,6 +79,7 @@ impl Gateway {
         let generation = refused.generation();
         let (request_id, path) = (call.exchange.id(), call.path);
         tracing::debug!(%request_id, account = account.name, path, generation, "WeChat refused the token");
+        let _waiting = call.exchange.waits(Wait::FreshToken);
         match account.token.rejected(generation, self.setup.token_wait).await {
             Remedy::Newer(fresh) => Some(fresh),
             Remedy::Alive(token) => {
@@ -169,9 +174,12 @@ impl Gateway {
         let Parts { method, headers, .. } = call.head;
         let target = Target { path: call.path, query: call.query, removed, added };
         let length = length_to_state(method, headers, call.body);
-        let head = |host: &HeaderValue| rewrite::head(method, target, headers, host, length, call.authorization_served);
+        let head = |host: &HeaderValue| {
+            call.exchange.goes_to(host);
+            rewrite::head(method, target, headers, host, length, call.authorization_served)
+        };
         let sending = self.upstream.send(method, call.exchange.id(), head, || call.body.outgoing());
-        Ok(call.exchange.upstream(sending).await?)
+        call.exchange.upstream(sending).await
     }
 }
 

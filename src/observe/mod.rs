@@ -1,4 +1,4 @@
-//! What is seen of requests: counts, latencies, what failed lately. For metrics, the status and the access log.
+//! What is seen of requests: counts, latencies, what failed lately. For metrics, the status, the access log and traces.
 //!
 //! Each worker writes through an [`Observer`] of its own, into places that no other worker writes: a request shares no
 //! cache line with one on another core. [`Observations`] adds the workers up for whoever reads.
@@ -10,12 +10,15 @@ mod lately;
 mod outcome;
 mod seen;
 mod tally;
+pub mod traces;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use hyper::header::HeaderMap;
 
 use access::Buffer;
 pub use access::{AccessLog, Finish};
@@ -28,6 +31,7 @@ pub use seen::{End, OwnAnswer, RequestId, Seen};
 pub use tally::{AccountSeen, Totals};
 
 use crate::config::AccessLines;
+use traces::{Trace, Traces};
 
 /// What all workers have seen.
 #[derive(Debug)]
@@ -43,6 +47,8 @@ pub struct Observations {
     /// Which requests get a line there.
     access_lines: AtomicU8,
     observers: AtomicUsize,
+    /// Where requests' spans go.
+    pub traces: Traces,
 }
 
 /// One worker's view.
@@ -66,6 +72,7 @@ impl Observations {
             access: OnceLock::new(),
             access_lines: AtomicU8::new(AccessLines::Off as u8),
             observers: AtomicUsize::new(0),
+            traces: Default::default(),
         })
     }
 
@@ -137,6 +144,11 @@ impl Observer {
     pub fn next_id(&self) -> u64 {
         // An odd step visits every number before the first comes again; this one makes neighbours look different.
         self.next_id.replace(self.next_id.get().wrapping_add(0x9E37_79B9_7F4A_7C15))
+    }
+
+    /// What a request with this head is to note of its steps.
+    pub fn trace(&self, headers: &HeaderMap) -> Trace {
+        self.observations.traces.begin(headers)
     }
 
     /// Takes note of a request that has ended, and of the account that it used.

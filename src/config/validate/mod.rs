@@ -7,6 +7,7 @@ mod listen;
 mod store;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod upstream;
 
 use std::ops::RangeInclusive;
@@ -42,6 +43,7 @@ pub(super) fn validate(table: Table, environment: &Environment) -> (Config, Find
         accounts: account::accounts(&mut root),
         callers: caller::callers(&mut root),
         log: root.section("log", log),
+        traces: root.section("traces", traces::traces),
         listeners: listeners.iter().map(|(_, listener)| listener.clone()).collect(),
     };
     listen::check_accounts(&mut root, &listeners, &config.accounts);

@@ -280,6 +280,24 @@ fn a_redis_has_a_url_and_sentinels_a_master() {
 }
 
 #[test]
+fn what_goes_with_an_export_has_a_name_and_a_value_that_can_stand_in_a_field() {
+    let headers = |field: &str| format!("[traces]\nheaders = [{{ {field} }}]");
+    assert_problem(&headers("name = 'x-api-key'"), "traces.headers[0].value: is missing");
+    assert_problem(&headers("value = 'a'"), "traces.headers[0].name: is missing");
+    assert_problem(&headers("name = 'x api', value = 'a'"), "traces.headers[0].name: must be a field's name");
+    assert_problem(&headers("name = 'Host', value = 'a'"), "traces.headers[0].name: host is wxgate's own");
+    for wrong in ["", " ", "a\\nb", "\\u00e9"] {
+        let text = headers(&format!("name = 'x-api-key', value = \"{wrong}\""));
+        assert!(problems(&text).starts_with("traces.headers[0].value: "), "{wrong:?}");
+    }
+    let good = "headers = [{ name = 'Authorization', value = 'Bearer a b' }]";
+    let headers = load(&format!("[traces]\n{good}\n{ACCOUNT}")).unwrap().config.traces.headers;
+    assert_eq!((&*headers[0].0, headers[0].1.expose_secret()), ("authorization", "Bearer a b"));
+    assert_problem("traces.sample = 2", "traces.sample: must be a number from 0 to 1");
+    assert_problem("traces.service_name = ''", "traces.service_name: must not be empty");
+}
+
+#[test]
 fn the_password_key_wins_over_the_url_and_both_may_come_from_the_environment() {
     let redis = |keys: &str, variables: &[(&str, &str)]| {
         let text = format!("[store]\nkind = 'redis'\n{keys}\n{ACCOUNT}");
