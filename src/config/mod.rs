@@ -165,8 +165,8 @@ pub struct Admin {
 pub struct Body {
     /// `memory`: bytes of one body that stay in memory; the rest goes to a file; default 1 MiB.
     pub memory: usize,
-    /// `memory_total`: bytes of all bodies together that stay in memory; beyond, even small ones go to files, each through a
-    /// buffer of 256 KiB; default 256 MiB.
+    /// `memory_total`: bytes of all bodies together that are in memory, also on their way to and from files; beyond, even
+    /// small ones go to files; default 256 MiB.
     pub memory_total: usize,
     /// `limit`: bytes of one body at most (413 beyond); default 64 MiB.
     pub limit: u64,

@@ -124,6 +124,6 @@ fn token_json(token: &str, expires_in: u64) -> Response<Bytes> {
 fn stable_request(body: &Collected) -> StableRequest {
     match body {
         Collected::Memory(bytes, _) => serde_json::from_slice(bytes).unwrap_or_default(),
-        Collected::Empty | Collected::Spooled(_) => StableRequest::default(),
+        Collected::Empty | Collected::Spooled(..) => StableRequest::default(),
     }
 }

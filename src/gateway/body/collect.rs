@@ -9,7 +9,8 @@ use super::spool::Spool;
 use super::{Collected, Limits, Reservation};
 use crate::gateway::error::Error;
 
-/// How much is gathered before it is written to the file: each write is a trip to another thread.
+/// How much is gathered before it is written to the file, while the budget has room: each write is a trip to another
+/// thread.
 const WRITE_SIZE: usize = 256 * 1024;
 
 /// The whole body of a request, at most `longest` bytes.
@@ -66,7 +67,7 @@ enum Kept {
     /// The one piece so far, as it came: most bodies are no more than that, and are not copied.
     Piece(Bytes),
     Memory(BytesMut),
-    /// In the file, but for what is gathered for the next write.
+    /// In the file, but for what is gathered for the next write, within the reservation.
     File(Spool, BytesMut),
 }
 
@@ -74,7 +75,7 @@ impl Growing {
     async fn add(&mut self, data: Bytes, limits: &Limits) -> std::io::Result<()> {
         let fits = self.length <= limits.memory as u64;
         self.kept = match std::mem::replace(&mut self.kept, Kept::Nothing) {
-            Kept::File(spool, gathered) => write(spool, gathered, &data).await?,
+            Kept::File(spool, gathered) => self.gather(spool, gathered, data).await?,
             kept if fits && self.reservation.grow(data.len()) => match kept {
                 Kept::Nothing => Kept::Piece(data),
                 Kept::Piece(first) => Kept::Memory(self.joined(&first, &data, limits.memory)),
@@ -87,14 +88,33 @@ impl Growing {
             kept => {
                 let spool = Spool::create(limits.directory.clone()).await?;
                 let before = match kept {
-                    Kept::Piece(first) => BytesMut::from(&first[..]),
-                    Kept::Memory(bytes) => bytes,
-                    Kept::Nothing | Kept::File(..) => BytesMut::new(),
+                    Kept::Piece(first) => first,
+                    Kept::Memory(bytes) => bytes.freeze(),
+                    Kept::Nothing | Kept::File(..) => Bytes::new(),
                 };
-                write(spool, before, &data).await?
+                self.write(spool, [before, data]).await?
             }
         };
         Ok(())
+    }
+
+    /// Keeps `data` for the next write, where the budget has room for it.
+    async fn gather(&mut self, spool: Spool, mut gathered: BytesMut, data: Bytes) -> std::io::Result<Kept> {
+        if gathered.len() + data.len() >= WRITE_SIZE || !self.reservation.grow(data.len()) {
+            return self.write(spool, [gathered.freeze(), data]).await;
+        }
+        if gathered.is_empty() {
+            gathered.reserve(WRITE_SIZE);
+        }
+        gathered.extend_from_slice(&data);
+        Ok(Kept::File(spool, gathered))
+    }
+
+    /// Writes all that there is, and takes nothing of the budget any more.
+    async fn write(&mut self, mut spool: Spool, pieces: [Bytes; 2]) -> std::io::Result<Kept> {
+        spool.append(pieces).await?;
+        self.reservation.give_back();
+        Ok(Kept::File(spool, BytesMut::new()))
     }
 
     /// The first two pieces, with room for all of it where its length is known: growing step by step copies it again and
@@ -113,18 +133,71 @@ impl Growing {
             Kept::Piece(bytes) => Collected::Memory(bytes, self.reservation),
             Kept::Memory(bytes) => Collected::Memory(bytes.freeze(), self.reservation),
             Kept::File(mut spool, gathered) => {
-                spool.append(gathered.freeze()).await?;
-                Collected::Spooled(spool)
+                spool.append([gathered.freeze()]).await?;
+                Collected::Spooled(spool, self.reservation.budget.clone())
             }
         })
     }
 }
 
-async fn write(mut spool: Spool, mut gathered: BytesMut, data: &[u8]) -> std::io::Result<Kept> {
-    gathered.extend_from_slice(data);
-    if gathered.len() < WRITE_SIZE {
-        return Ok(Kept::File(spool, gathered));
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::MemoryBudget;
+    use super::*;
+
+    const PIECE: usize = 8 * 1024;
+
+    impl Growing {
+        fn new(limits: &Limits) -> Self {
+            let reservation = limits.budget.empty_reservation();
+            Self { reservation, length: 0, stated: None, kept: Kept::Nothing }
+        }
+
+        fn in_memory(&self) -> u64 {
+            match &self.kept {
+                Kept::Nothing => 0,
+                Kept::Piece(bytes) => bytes.len() as u64,
+                Kept::Memory(bytes) | Kept::File(_, bytes) => bytes.len() as u64,
+            }
+        }
     }
-    spool.append(gathered.freeze()).await?;
-    Ok(Kept::File(spool, BytesMut::with_capacity(WRITE_SIZE)))
+
+    fn limits(memory_total: usize) -> Limits {
+        Limits {
+            memory: 10_000,
+            limit: u64::MAX,
+            directory: std::env::temp_dir(),
+            idle: Duration::from_secs(30),
+            budget: MemoryBudget::new(memory_total),
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_on_their_way_to_files_are_within_the_budget_of_all() {
+        for memory_total in [0, 3 * PIECE, 500_000] {
+            let limits = limits(memory_total);
+            let mut bodies: Vec<_> = (0..8).map(|_| Growing::new(&limits)).collect();
+            for number in 0..50 {
+                for body in &mut bodies {
+                    body.length += PIECE as u64;
+                    body.add(Bytes::from(vec![number; PIECE]), &limits).await.unwrap();
+                }
+                let in_memory: u64 = bodies.iter().map(Growing::in_memory).sum();
+                assert_eq!(limits.budget.level().0, in_memory);
+                assert!(in_memory <= memory_total as u64);
+            }
+            let mut collected = Vec::new();
+            for body in bodies {
+                collected.push(body.finish().await.unwrap());
+            }
+            assert_eq!(limits.budget.level().0, 0, "a file takes nothing of it");
+            for collected in collected {
+                let whole = collected.outgoing().collect().await.unwrap().to_bytes();
+                assert!(whole.chunks(PIECE).enumerate().all(|(number, piece)| piece == [number as u8; PIECE]));
+                assert_eq!(whole.len(), 50 * PIECE);
+            }
+        }
+    }
 }

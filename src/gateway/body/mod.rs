@@ -38,7 +38,7 @@ pub struct Limits {
 pub(super) enum Collected {
     Empty,
     Memory(Bytes, #[expect(dead_code, reason = "held until the body goes")] Reservation),
-    Spooled(Spool),
+    Spooled(Spool, MemoryBudget),
 }
 
 impl Collected {
@@ -47,7 +47,7 @@ impl Collected {
         match self {
             Self::Empty => 0,
             Self::Memory(bytes, _) => bytes.len() as u64,
-            Self::Spooled(spool) => spool.length(),
+            Self::Spooled(spool, _) => spool.length(),
         }
     }
 
@@ -56,7 +56,7 @@ impl Collected {
         match self {
             Self::Empty => Outgoing::empty(),
             Self::Memory(bytes, _) => Outgoing::memory(bytes.clone()),
-            Self::Spooled(spool) => Outgoing::spooled(spool.clone()),
+            Self::Spooled(spool, budget) => Outgoing::spooled(spool.clone(), budget),
         }
     }
 }
@@ -109,13 +109,18 @@ impl Reservation {
         }
         grown.is_ok()
     }
+
+    fn give_back(&mut self) {
+        if self.bytes > 0 {
+            self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+            self.bytes = 0;
+        }
+    }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if self.bytes > 0 {
-            self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
-        }
+        self.give_back();
     }
 }
 

@@ -26,10 +26,18 @@ impl Spool {
         self.length
     }
 
-    pub(super) async fn append(&mut self, bytes: Bytes) -> io::Result<()> {
-        let (file, offset) = (Arc::clone(&self.file), self.length);
-        self.length += bytes.len() as u64;
-        spawn_blocking(move || file.write_all_at(&bytes, offset)).await?
+    /// Writes `pieces`, one behind the other, in one trip.
+    pub(super) async fn append<const N: usize>(&mut self, pieces: [Bytes; N]) -> io::Result<()> {
+        let (file, mut offset) = (Arc::clone(&self.file), self.length);
+        self.length += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        let write = move || {
+            for piece in pieces {
+                file.write_all_at(&piece, offset)?;
+                offset += piece.len() as u64;
+            }
+            Ok(())
+        };
+        spawn_blocking(write).await?
     }
 
     /// `length` bytes from `offset` on; it holds that many. Several readers do not disturb each other.
