@@ -73,6 +73,17 @@ async fn two_variables_are_enough_without_a_file() {
 }
 
 #[tokio::test]
+#[cfg(not(feature = "otlp"))]
+async fn a_check_of_a_build_without_traces_says_so_and_what_to_do() {
+    let traces = "[traces]\nendpoint = 'http://127.0.0.1:4318/v1/traces'\n";
+    let run = check(&config(&sandbox().await, traces)).await;
+    assert_eq!(run.exit, 1);
+    for part in ["traces.endpoint: this wxgate was built without the feature otlp", "--features otlp"] {
+        assert!(run.stderr.contains(part), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
 async fn a_check_says_which_address_to_whitelist() {
     let whitelist = Some(vec!["203.0.113.9".parse().unwrap()]);
     let wechat = Sandbox::start(Settings { whitelist, ..Settings::default() }).await.unwrap();

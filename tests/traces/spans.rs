@@ -90,6 +90,7 @@ async fn a_request_whose_caller_is_traced_is_a_part_of_that_trace() {
     assert_attributes(
         client,
         &[
+            ("url.template", Some(INFO)),
             ("server.address", Some("127.0.0.1")),
             ("server.port", Some(&port)),
             ("http.response.status_code", Some("200")),

@@ -298,6 +298,20 @@ fn what_goes_with_an_export_has_a_name_and_a_value_that_can_stand_in_a_field() {
 }
 
 #[test]
+#[cfg(feature = "otlp")]
+fn a_key_that_goes_over_the_network_in_the_clear_is_a_warning() {
+    let warnings = |endpoint: &str| {
+        let keys = "headers = [{ name = 'x-api-key', value = 'a' }]";
+        let text = format!("[traces]\nendpoint = '{endpoint}/v1/traces'\n{keys}\n{ACCOUNT}");
+        load(&text).unwrap().warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for near in ["http://127.0.0.1:4318", "http://[::1]:4318", "http://localhost:4318", "https://otlp.example"] {
+        assert!(warnings(near).is_empty(), "{near}");
+    }
+    assert!(warnings("http://collector:4318")[0].starts_with("traces.headers: go over the network in the clear"));
+}
+
+#[test]
 fn the_password_key_wins_over_the_url_and_both_may_come_from_the_environment() {
     let redis = |keys: &str, variables: &[(&str, &str)]| {
         let text = format!("[store]\nkind = 'redis'\n{keys}\n{ACCOUNT}");

@@ -1,8 +1,10 @@
 //! `[traces]`.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hyper::header::{self, HeaderName};
+use reqwest::Url;
 use secrecy::SecretString;
 use toml::Value;
 
@@ -21,14 +23,25 @@ pub(super) fn traces(section: &mut Section<'_>) -> Traces {
         let file = path(value)?;
         disk::check_readable(&file).map(|()| file)
     });
+    let headers = section.sections("headers", field).unwrap_or_default();
+    if !headers.is_empty() && endpoint.as_ref().is_some_and(goes_in_the_clear) {
+        section.warning("headers", "go over the network in the clear; let traces.endpoint be https://");
+    }
     Traces {
         endpoint,
         sample: section.read_or("sample", 1.0, part),
         service_name: section.read_or("service_name", "wxgate".to_owned(), service_name),
-        headers: section.sections("headers", field).unwrap_or_default(),
+        headers,
         ca_file: ca_file.ok().flatten(),
         timeout: section.read_or("timeout", Duration::from_secs(10), duration),
     }
+}
+
+/// A name that this machine has for itself besides `localhost` is not known here.
+fn goes_in_the_clear(endpoint: &Url) -> bool {
+    let host = endpoint.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let is_near = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
+    endpoint.scheme() == "http" && !is_near
 }
 
 fn service_name(value: Value) -> Result<String, String> {

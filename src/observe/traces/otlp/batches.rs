@@ -58,14 +58,17 @@ impl Batches {
 
     /// The next batch, when it is full or old; `None` when there is nothing and nothing will come.
     async fn next(&mut self) -> Option<Vec<Span>> {
-        let mut batch = self.waiting.spans.recv().await?;
+        let mut batch = Vec::new();
+        self.waiting.spans.recv_many(&mut batch, FULL).await;
         let old = Instant::now() + OLD;
-        while batch.len() < FULL
-            && let Ok(Some(more)) = timeout_at(old, self.waiting.spans.recv()).await
-        {
-            batch.extend(more);
+        while (1..FULL).contains(&batch.len()) {
+            let room = FULL - batch.len();
+            match timeout_at(old, self.waiting.spans.recv_many(&mut batch, room)).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
         }
-        Some(batch)
+        Some(batch).filter(|batch| !batch.is_empty())
     }
 
     /// Waits, but not when it is time to end.

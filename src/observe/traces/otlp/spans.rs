@@ -77,7 +77,7 @@ impl Whole<'_> {
         let seen = self.seen;
         let failure = failure(seen);
         let parent = self.notes.parent.as_ref();
-        let mut attributes = self.request();
+        let mut attributes = self.request("http.route");
         attributes.extend(seen.peer.map(|peer| text("network.peer.address", peer.to_string())));
         attributes.extend(seen.status.map(|status| number("http.response.status_code", status)));
         attributes.push(count("http.request.body.size", seen.received));
@@ -106,7 +106,7 @@ impl Whole<'_> {
     fn sending(&self, sending: &Sending, before: i64, step: &Noted) -> Span {
         let host = sending.host.as_ref().and_then(|host| Authority::try_from(host.as_bytes()).ok());
         let failure = unanswered_or_refused(sending);
-        let mut attributes = self.request();
+        let mut attributes = self.request("url.template");
         if let Some(host) = &host {
             attributes.push(text("server.address", host.host()));
             attributes.extend(host.port_u16().map(|port| number("server.port", port)));
@@ -174,15 +174,15 @@ impl Whole<'_> {
         self.endpoint.map_or_else(|| method.to_owned(), |endpoint| format!("{method} {endpoint}"))
     }
 
-    /// What is asked for.
-    fn request(&self) -> Vec<KeyValue> {
+    /// What is asked for; `known` is what the conventions call a path with few values.
+    fn request(&self, known: &str) -> Vec<KeyValue> {
         let mut attributes = Vec::with_capacity(16);
         attributes.push(text("http.request.method", self.method));
         if self.method == OTHER_METHOD {
             attributes.push(text("http.request.method_original", self.seen.method));
         }
         attributes.push(text("url.path", self.seen.path));
-        attributes.extend(self.endpoint.map(|endpoint| text("http.route", endpoint)));
+        attributes.extend(self.endpoint.map(|endpoint| text(known, endpoint)));
         attributes
     }
 }
