@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use hyper::header::{HeaderMap, HeaderName};
+use memchr::memchr;
 
 /// Says where a browser's request comes from; no back end sends it.
 pub const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -12,7 +13,7 @@ pub const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site")
 pub fn without_port(authority: &str) -> Option<&str> {
     let (host, rest) = match authority.strip_prefix('[') {
         Some(rest) => rest.split_once(']')?,
-        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+        None => authority.split_at(memchr(b':', authority.as_bytes()).unwrap_or(authority.len())),
     };
     let port = if rest.is_empty() { Some("") } else { rest.strip_prefix(':') };
     let valid = host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/\\@?#[]".contains(&byte));

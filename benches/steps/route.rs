@@ -2,6 +2,7 @@
 
 use divan::{Bencher, black_box};
 use hyper::HeaderMap;
+use wxgate::gateway::Fields;
 
 use crate::accounts::accounts;
 
@@ -20,7 +21,7 @@ fn the_last_of_many_accounts(bencher: Bencher<'_, '_>, count: usize) {
 fn routed(bencher: Bencher<'_, '_>, count: usize, path: &str) {
     let (accounts, headers) = (accounts(count), HeaderMap::new());
     bencher.bench_local(|| {
-        let route = accounts.route(black_box(path), Some("openid=o6"), &headers, None);
+        let route = accounts.route(black_box(path), Some("openid=o6"), &Fields::of(&headers), None);
         assert!(route.is_ok());
     });
 }

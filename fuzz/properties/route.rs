@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use wxgate::config::TokenKind;
 use wxgate::gateway::rewrite::values;
-use wxgate::gateway::{Account, Accounts, Action, Claims, PlaceholderKey, Route};
+use wxgate::gateway::{Account, Accounts, Action, Claims, Fields, PlaceholderKey, Route};
 use wxgate::metrics::Metrics;
 use wxgate::observe::Observations;
 use wxgate::secret::SecretString;
@@ -35,7 +35,7 @@ pub fn holds(data: &[u8]) {
 
     let mut headers = HeaderMap::new();
     headers.extend(field.map(|value| (FIELD, value.parse().unwrap())));
-    if let Ok(route) = ACCOUNTS.route(path, query, &headers, listener) {
+    if let Ok(route) = ACCOUNTS.route(path, query, &Fields::of(&headers), listener) {
         let prefix = path.strip_suffix(route.path).map(|prefix| prefix.trim_start_matches("/@"));
         let prefix = if path.starts_with("/@") { prefix.or(path.strip_prefix("/@")) } else { None };
         assert_eq!((prefix.is_none(), query), (path == route.path, route.query));

@@ -93,7 +93,8 @@ struct Office(Desk);
 impl Handler for Office {
     type Body = AnswerBody;
 
-    async fn handle(&self, request: Request<Incoming>, from: &Arrival) -> Response<AnswerBody> {
-        self.0.answer(request, from.peer).await
+    fn handle(&self, request: Request<Incoming>, from: &Arrival) -> impl Future<Output = Response<AnswerBody>> + use<> {
+        let (desk, peer) = (self.0.clone(), from.peer);
+        async move { desk.answer(request, peer).await }
     }
 }

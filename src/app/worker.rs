@@ -45,8 +45,8 @@ impl Worker {
 impl Handler for Worker {
     type Body = ReplyBody;
 
-    async fn handle(&self, request: Request<Incoming>, from: &Arrival) -> Response<ReplyBody> {
-        let peer = Peer { address: from.peer, names: &from.names };
-        self.gateway().handle(request, from.listener, peer).await
+    fn handle(&self, request: Request<Incoming>, from: &Arrival) -> impl Future<Output = Response<ReplyBody>> + use<> {
+        let peer = Peer { address: from.peer, names: Rc::clone(&from.names) };
+        self.gateway().handle(request, from.listener, peer)
     }
 }

@@ -2,39 +2,38 @@
 //! whichever end that is.
 
 use std::cell::{Cell, OnceCell};
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Method;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::http::uri::PathAndQuery;
 use tokio::time::Instant;
 
-use super::admit::Caller;
+use super::admit::{Caller, Peer};
 use super::body::Outgoing;
 use super::error::{Error, Kind};
+use super::fields::lines;
 use super::judge::Judged;
 use super::retry::Retry;
 use super::route::{Account, Action, Route};
 use crate::observe::traces::{Step, Trace, Wait};
 use crate::observe::{Class, End, Observer, OwnAnswer, RequestId, Seen};
-use crate::upstream::{Answer, SendError};
+use crate::upstream::Answer;
 
-const REQUEST_ID_FIELD: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request on its way. It ends when it is dropped, with its answer or before it.
 pub(super) struct Exchange {
     observer: Rc<Observer>,
     begun: Instant,
-    method: Method,
-    target: Option<PathAndQuery>,
+    /// The request's.
+    pub(super) head: Parts,
     /// Bytes of the path that only named the account.
     prefix: Cell<usize>,
     id: RequestId,
-    peer: Option<IpAddr>,
+    /// Who sent it.
+    pub(super) peer: Peer,
     class: Cell<Class>,
     account: OnceCell<Arc<Account>>,
     caller: OnceCell<Arc<Caller>>,
@@ -54,14 +53,15 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// The head has come.
-    pub(super) fn begin(observer: &Rc<Observer>, head: &Parts, peer: Option<IpAddr>) -> Self {
-        let given = head.headers.get(REQUEST_ID_FIELD).map(HeaderValue::as_bytes);
+    pub(super) fn begin(observer: &Rc<Observer>, head: Parts, peer: Peer) -> Self {
+        let given = lines(&head.headers, REQUEST_ID).next().map(HeaderValue::as_bytes);
+        let id = RequestId::new(given, || observer.next_id());
+        let trace = observer.trace(&head.headers);
         Self {
             begun: Instant::now(),
-            method: head.method.clone(),
-            target: head.uri.path_and_query().cloned(),
+            head,
             prefix: Cell::new(0),
-            id: RequestId::new(given, || observer.next_id()),
+            id,
             peer,
             class: Cell::new(Class::Unknown),
             account: OnceCell::new(),
@@ -77,7 +77,7 @@ impl Exchange {
             received: Cell::new(0),
             sent: Cell::new(0),
             end: Cell::new(End::CallerLeft),
-            trace: observer.trace(&head.headers),
+            trace,
             observer: Rc::clone(observer),
         }
     }
@@ -88,8 +88,8 @@ impl Exchange {
     }
 
     /// Where it goes is known.
-    pub(super) fn routed(&self, route: &Route<'_>, head: &Parts) {
-        self.prefix.set(head.uri.path().len().saturating_sub(route.path.len()));
+    pub(super) fn routed(&self, route: &Route<'_>) {
+        self.prefix.set(self.head.uri.path().len().saturating_sub(route.path.len()));
         let (class, account) = match &route.action {
             Action::Token(account) => (Class::Token, Some(account)),
             Action::Secret(account, _) => (Class::Secret, Some(account)),
@@ -116,19 +116,9 @@ impl Exchange {
         self.received.set(bytes);
     }
 
-    /// Waits for WeChat, and adds the time to WeChat's part.
-    pub(super) async fn upstream(
-        &self,
-        sending: impl Future<Output = Result<Answer<Outgoing>, SendError>>,
-    ) -> Result<Answer<Outgoing>, Error> {
-        let (begun, step) = (Instant::now(), self.trace.sending());
-        let outcome = sending.await.map_err(Error::from);
-        self.upstream.set(self.upstream.get() + begun.elapsed());
-        step.ended(|| match &outcome {
-            Ok(answer) => Ok(answer.head.status.as_u16()),
-            Err(error) => Err(error.kind().name()),
-        });
-        outcome
+    /// It is sent to WeChat, until the head of an answer has come.
+    pub(super) fn is_sent(&self) -> Sending<'_> {
+        Sending { time: &self.upstream, begun: Instant::now(), step: self.trace.sending() }
     }
 
     /// It is now written to the host of this name, unless no connection is found.
@@ -168,11 +158,11 @@ impl Exchange {
     /// answers are as WeChat sent them.
     pub(super) fn answered(&self, status: u16, headers: &mut HeaderMap) {
         self.status.set(Some(status));
-        if self.error.get().is_none() && self.retry.get().is_none() || headers.contains_key(REQUEST_ID_FIELD) {
+        if self.error.get().is_none() && self.retry.get().is_none() || headers.contains_key(REQUEST_ID) {
             return;
         }
         if let Ok(id) = HeaderValue::try_from(self.id.to_string()) {
-            headers.insert(REQUEST_ID_FIELD, id);
+            headers.insert(REQUEST_ID, id);
         }
     }
 
@@ -189,17 +179,35 @@ impl Exchange {
     }
 }
 
+/// A sending to WeChat that is under way.
+pub(super) struct Sending<'a> {
+    time: &'a Cell<Duration>,
+    begun: Instant,
+    step: Step<'a>,
+}
+
+impl Sending<'_> {
+    /// Its time is WeChat's part of the request's.
+    pub(super) fn ended(self, outcome: &Result<Answer<Outgoing>, Error>) {
+        self.time.set(self.time.get() + self.begun.elapsed());
+        self.step.ended(|| match outcome {
+            Ok(answer) => Ok(answer.head.status.as_u16()),
+            Err(error) => Err(error.kind().name()),
+        });
+    }
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let path = self.target.as_ref().map_or("", PathAndQuery::path);
+        let path = self.head.uri.path();
         let rid = self.rid.take();
         let account = self.account.get().map(|account| &*account.seen);
         let seen = Seen {
             account: account.map_or("", |account| account.name()),
             caller: self.caller.get().map(|caller| caller.name()),
-            peer: self.peer,
+            peer: self.peer.address,
             class: self.class.get(),
-            method: self.method.as_str(),
+            method: self.head.method.as_str(),
             path: path.get(self.prefix.get()..).unwrap_or(path),
             status: self.status.get(),
             errcode: self.errcode.get(),

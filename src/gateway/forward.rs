@@ -1,5 +1,6 @@
 //! To WeChat and back: the credential goes in, the answer is judged, and a refusal of the token is healed once.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use hyper::header::{self, HeaderValue};
@@ -10,6 +11,7 @@ use super::Gateway;
 use super::body::{Collected, Outgoing};
 use super::error::Error;
 use super::exchange::Exchange;
+use super::fields::lines;
 use super::in_flight::Permit;
 use super::judge::{Judged, Verdict, judge, unjudged};
 use super::reply::{ReplyBody, refusal, reply};
@@ -19,24 +21,21 @@ use super::route::Account;
 use crate::observe::traces::Wait;
 use crate::secret::{ExposeSecret, SecretString};
 use crate::token::{Remedy, Token};
-use crate::upstream::{Answer, SendError};
+use crate::upstream::{self, Answer, SendError};
 use crate::wechat::SecretName;
 
 /// What leaves the query of a call that takes the secret, whatever the caller wrote there. Some SDKs add their token to
 /// a login too, and that is a placeholder, which is nobody's business but ours.
 const CREDENTIALS: [&str; 4] = ["access_token", "appid", "secret", "appsecret"];
 
-/// A request on its way: its head and body as the caller sent them, and where it goes without the query.
+/// A request on its way: its body as the caller sent it, and where it goes without the query.
 pub(super) struct Call<'a> {
-    pub(super) head: &'a Parts,
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
     pub(super) body: &'a Collected,
     /// Its `Authorization` was for us.
     pub(super) authorization_served: bool,
-    /// Its place among those in flight, which goes on with its answer.
-    pub(super) permit: Permit,
-    /// What is noted of it.
+    /// Its head, and what is noted of it.
     pub(super) exchange: &'a Exchange,
 }
 
@@ -48,27 +47,29 @@ pub(super) struct Credentials<'a> {
 }
 
 impl Gateway {
-    /// The account's token goes in, the answer is judged, and a refusal is healed once.
+    /// The account's token goes in, the answer is judged, and a refusal is healed once. `permit` is the call's place among
+    /// those in flight, which goes on with its answer.
     pub(super) async fn with_token(
         &self,
-        call: Call<'_>,
+        call: &Call<'_>,
         credentials: Credentials<'_>,
+        permit: Permit,
     ) -> Result<Response<ReplyBody>, Error> {
         let account = credentials.account;
         let token = {
             let _waiting = call.exchange.waits(Wait::Token);
             account.token.usable(self.setup.token_wait).await.map_err(Error::NoToken)?
         };
-        let first = self.try_token(&call, credentials, &token).await?;
+        let first = self.try_token(call, credentials, &token).await?;
         if !matches!(first.verdict, Verdict::Rejected(_)) {
-            return Ok(reply(first, &secrets_of(account, &token), call.permit));
+            return Ok(reply(first, &secrets_of(account, &token), permit));
         }
         account.heals.attempted.inc();
-        match self.fresh_token(&call, account, &token).await {
+        match self.fresh_token(call, account, &token).await {
             // Boxed, since few requests need it and its state would make every caller's connection larger.
-            Some(fresh) => Ok(Box::pin(self.resend(call, credentials, (first, &token), &fresh)).await),
+            Some(fresh) => Ok(Box::pin(self.resend(call, credentials, permit, (first, &token), &fresh)).await),
             None => {
-                let answer = reply(first, &secrets_of(account, &token), call.permit);
+                let answer = reply(first, &secrets_of(account, &token), permit);
                 Ok(healing_ended(call.exchange, account, Retry::Failed, answer))
             }
         }
@@ -95,14 +96,15 @@ impl Gateway {
     /// Once more, and never a third time: whatever comes now is the caller's answer.
     async fn resend(
         &self,
-        call: Call<'_>,
+        call: &Call<'_>,
         credentials: Credentials<'_>,
+        permit: Permit,
         first: (Judged, &Token),
         fresh: &Token,
     ) -> Response<ReplyBody> {
         let (account, path, generation) = (credentials.account, call.path, fresh.generation());
         let request_id = call.exchange.id();
-        match self.try_token(&call, credentials, fresh).await {
+        match self.try_token(call, credentials, fresh).await {
             Ok(second) => {
                 let retry = if second.verdict == Verdict::Accepted { Retry::Healed } else { Retry::Failed };
                 if retry == Retry::Failed {
@@ -114,17 +116,17 @@ impl Gateway {
                         "WeChat did not take the request again"
                     );
                 }
-                healing_ended(call.exchange, account, retry, reply(second, &secrets_of(account, fresh), call.permit))
+                healing_ended(call.exchange, account, retry, reply(second, &secrets_of(account, fresh), permit))
             }
             // Never sent: WeChat's refusal is its last word.
             Err(Error::Upstream(SendError::Connect(error))) => {
                 tracing::warn!(%request_id, account = account.name, path, %error, "the request could not be sent again");
-                let answer = reply(first.0, &secrets_of(account, first.1), call.permit);
+                let answer = reply(first.0, &secrets_of(account, first.1), permit);
                 healing_ended(call.exchange, account, Retry::Failed, answer)
             }
             // Sent, and perhaps done: the refusal would be a lie.
             Err(error) => {
-                error.log(call.head, request_id);
+                error.log(&call.exchange.head, request_id);
                 call.exchange.failed(error.kind());
                 healing_ended(call.exchange, account, Retry::Failed, refusal(&error))
             }
@@ -140,10 +142,8 @@ impl Gateway {
         let token_pair = ("access_token", token.in_query().expose_secret());
         let answer = match secret {
             None => self.send(call, &["access_token"], &[token_pair]).await?,
-            Some(name) => {
-                let [appid, secret] = secret_pair(account, name);
-                self.send(call, &CREDENTIALS, &[token_pair, appid, secret]).await?
-            }
+            // Boxed, since few endpoints take both.
+            Some(name) => Box::pin(self.send_both(call, token_pair, secret_pair(account, name))).await?,
         };
         let mut judged = judge(answer, &self.setup.heal.errcodes).await;
         call.exchange.judged(&mut judged, token.generation());
@@ -153,33 +153,72 @@ impl Gateway {
         Ok(judged)
     }
 
+    async fn send_both(
+        &self,
+        call: &Call<'_>,
+        token: Pair<'_>,
+        [appid, secret]: [Pair<'_>; 2],
+    ) -> Result<Answer<Outgoing>, Error> {
+        self.send(call, &CREDENTIALS, &[token, appid, secret]).await
+    }
+
     /// The account's appid and secret go in; never judged, never healed (architecture.md §8).
     pub(super) async fn with_secret(
         &self,
-        call: Call<'_>,
+        call: &Call<'_>,
         account: &Account,
         name: SecretName,
+        permit: Permit,
     ) -> Result<Response<ReplyBody>, Error> {
-        let answer = self.send(&call, &CREDENTIALS, &secret_pair(account, name)).await?;
-        Ok(reply(unjudged(answer), &[&account.secret, &account.secret_in_query], call.permit))
+        let answer = self.send(call, &CREDENTIALS, &secret_pair(account, name)).await?;
+        Ok(reply(unjudged(answer), &[&account.secret, &account.secret_in_query], permit))
     }
 
     /// Another credential than the account's is in it already, or none is needed.
-    pub(super) async fn untouched(&self, call: Call<'_>) -> Result<Response<ReplyBody>, Error> {
-        let answer = self.send(&call, &[], &[]).await?;
-        Ok(reply(unjudged(answer), &[], call.permit))
+    pub(super) async fn untouched(&self, call: &Call<'_>, permit: Permit) -> Result<Response<ReplyBody>, Error> {
+        let answer = self.send(call, &[], &[]).await?;
+        Ok(reply(unjudged(answer), &[], permit))
     }
 
     async fn send(&self, call: &Call<'_>, removed: &[&str], added: &[Pair<'_>]) -> Result<Answer<Outgoing>, Error> {
-        let Parts { method, headers, .. } = call.head;
-        let target = Target { path: call.path, query: call.query, removed, added };
-        let length = length_to_state(method, headers, call.body);
-        let head = |host: &HeaderValue| {
-            call.exchange.goes_to(host);
-            rewrite::head(method, target, headers, host, length, call.authorization_served)
-        };
-        let sending = self.upstream.send(method, call.exchange.id(), head, || call.body.outgoing());
-        call.exchange.upstream(sending).await
+        let sending = call.exchange.is_sent();
+        let outcome = self.upstream.send(&Rewritten { call, removed, added }).await.map_err(Error::from);
+        sending.ended(&outcome);
+        outcome
+    }
+}
+
+/// A call as it goes to WeChat.
+struct Rewritten<'a> {
+    call: &'a Call<'a>,
+    /// The names of the parameters that leave its query …
+    removed: &'a [&'a str],
+    /// … and those that take their place.
+    added: &'a [Pair<'a>],
+}
+
+impl upstream::Request for Rewritten<'_> {
+    type Body = Outgoing;
+
+    fn id(&self) -> impl Display {
+        self.call.exchange.id()
+    }
+
+    fn method(&self) -> &Method {
+        &self.call.exchange.head.method
+    }
+
+    fn push_head(&self, head: &mut Vec<u8>, host: &HeaderValue) {
+        let Call { path, query, body, authorization_served, exchange } = *self.call;
+        exchange.goes_to(host);
+        let Parts { method, headers, .. } = &exchange.head;
+        let target = Target { path, query, removed: self.removed, added: self.added };
+        let length = length_to_state(method, headers, body);
+        rewrite::push_head(head, method, target, headers, host, length, authorization_served);
+    }
+
+    fn body(&self) -> Outgoing {
+        self.call.body.outgoing()
     }
 }
 
@@ -198,7 +237,7 @@ fn secret_pair(account: &Account, name: SecretName) -> [Pair<'_>; 2] {
 fn length_to_state(method: &Method, headers: &HeaderMap, body: &Collected) -> Option<u64> {
     let length = body.length();
     let expected = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
-    (length > 0 || expected || headers.contains_key(header::CONTENT_LENGTH)).then_some(length)
+    (length > 0 || expected || lines(headers, header::CONTENT_LENGTH).next().is_some()).then_some(length)
 }
 
 /// Tells the caller and the operator how a heal ended.

@@ -3,6 +3,7 @@
 //! Held back is only what can be a token error: small, and starting like a JSON object, whatever Content-Type says
 //! (wechat.md §2). All else streams at once.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +15,7 @@ use hyper::header::{self, HeaderMap};
 use hyper::http::response::Parts;
 
 use super::body::Outgoing;
+use super::fields::lines;
 use crate::upstream::{Answer, AnswerBody, BodyError};
 use crate::wechat::{SYSTEM_BUSY, errcode, rid};
 
@@ -126,21 +128,26 @@ impl Held {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Coding {
     Identity,
-    Gzip,
-    Deflate,
+    Packed(Packing),
     /// None that we read: the answer goes on as it is.
     Unknown,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    Gzip,
+    Deflate,
+}
+
 impl Coding {
     fn of(headers: &HeaderMap) -> Self {
-        let mut fields = headers.get_all(header::CONTENT_ENCODING).iter();
+        let mut fields = lines(headers, header::CONTENT_ENCODING);
         match (fields.next(), fields.next()) {
             (None, _) => Self::Identity,
             (Some(coding), None) => match coding.to_str().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
                 "" | "identity" => Self::Identity,
-                "gzip" | "x-gzip" => Self::Gzip,
-                "deflate" => Self::Deflate,
+                "gzip" | "x-gzip" => Self::Packed(Packing::Gzip),
+                "deflate" => Self::Packed(Packing::Deflate),
                 _ => Self::Unknown,
             },
             (Some(_), Some(_)) => Self::Unknown,
@@ -159,18 +166,26 @@ fn can_be_token_error(held: &[u8], coding: Coding) -> bool {
 }
 
 /// What the bytes so far stand for, at most one byte more than a token error can have.
-fn plain(held: &[u8], coding: Coding) -> std::borrow::Cow<'_, [u8]> {
+fn plain(held: &[u8], coding: Coding) -> Cow<'_, [u8]> {
+    match coding {
+        Coding::Identity | Coding::Unknown => held.into(),
+        Coding::Packed(packing) => unpacked(held, packing).into(),
+    }
+}
+
+/// On its own, since the decoders' frame is several pages, which a plain answer need not touch.
+#[inline(never)]
+fn unpacked(held: &[u8], packing: Packing) -> Vec<u8> {
     let limit = LONGEST as u64 + 1;
     let mut plain = Vec::new();
     // An error here is the end of what has come so far, or damage that is the caller's to find.
-    let _ = match coding {
-        Coding::Identity | Coding::Unknown => return held.into(),
-        Coding::Gzip => MultiGzDecoder::new(held).take(limit).read_to_end(&mut plain),
+    let _ = match packing {
+        Packing::Gzip => MultiGzDecoder::new(held).take(limit).read_to_end(&mut plain),
         // RFC 9110 §8.4.1.2: "deflate" is the zlib format, but some send the bare one.
-        Coding::Deflate if is_zlib(held) => ZlibDecoder::new(held).take(limit).read_to_end(&mut plain),
-        Coding::Deflate => DeflateDecoder::new(held).take(limit).read_to_end(&mut plain),
+        Packing::Deflate if is_zlib(held) => ZlibDecoder::new(held).take(limit).read_to_end(&mut plain),
+        Packing::Deflate => DeflateDecoder::new(held).take(limit).read_to_end(&mut plain),
     };
-    plain.into()
+    plain
 }
 
 /// RFC 1950 §2.2: method 8, and a checksum over the first two bytes.
@@ -226,8 +241,8 @@ mod tests {
     #[test]
     fn compressed_answers_are_read_and_so_are_their_beginnings() {
         let error = br#"{"errcode":42001,"errmsg":"access_token expired rid: 1-2-3"}"#;
-        for (name, coding) in [("gzip", Coding::Gzip), ("zlib", Coding::Deflate), ("raw", Coding::Deflate)] {
-            let whole = encoded(name, error);
+        for (name, packing) in [("gzip", Packing::Gzip), ("zlib", Packing::Deflate), ("raw", Packing::Deflate)] {
+            let (coding, whole) = (Coding::Packed(packing), encoded(name, error));
             assert_eq!(errcode(&plain(&whole, coding)), Some(42001), "{name}");
             for end in 0..whole.len() {
                 assert!(can_be_token_error(&whole[..end], coding), "{name} {end}");
@@ -243,8 +258,8 @@ mod tests {
         for (values, expected) in [
             (&[][..], Coding::Identity),
             (&["identity"], Coding::Identity),
-            (&["GZip"], Coding::Gzip),
-            (&["deflate"], Coding::Deflate),
+            (&["GZip"], Coding::Packed(Packing::Gzip)),
+            (&["deflate"], Coding::Packed(Packing::Deflate)),
             (&["br"], Coding::Unknown),
             (&["gzip, gzip"], Coding::Unknown),
             (&["gzip", "gzip"], Coding::Unknown),

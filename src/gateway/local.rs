@@ -4,15 +4,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
-use hyper::http::request::Parts;
 use hyper::{Method, Response};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::admit::{Callers, Identified, Peer, Shown, identify};
+use super::admit::{Callers, Identified, Shown, identify};
 use super::body::Collected;
 use super::error::Error;
-use super::exchange::Exchange;
+use super::forward::Call;
 use super::placeholder::Claims;
 use super::rewrite::values;
 use super::route::{Account, Selected};
@@ -26,17 +25,6 @@ const PLACEHOLDER_LIFE: u64 = 7_200;
 
 /// Bytes of a token request at most; it is some 200.
 pub(super) const LONGEST_BODY: u64 = 64 * 1024;
-
-/// A call to a token endpoint.
-pub(super) struct TokenCall<'a> {
-    pub(super) endpoint: TokenEndpoint,
-    pub(super) head: &'a Parts,
-    pub(super) path: &'a str,
-    pub(super) query: Option<&'a str>,
-    pub(super) body: &'a Collected,
-    pub(super) peer: Peer<'a>,
-    pub(super) exchange: &'a Exchange,
-}
 
 /// What the stable endpoint's callers send; `force_refresh` means nothing here.
 #[derive(Deserialize, Default)]
@@ -53,10 +41,11 @@ struct StableRequest {
 pub(super) async fn token_answer(
     setup: &Setup,
     selected: Selected,
-    call: TokenCall<'_>,
+    endpoint: TokenEndpoint,
+    call: &Call<'_>,
     door: &Door,
 ) -> Result<Response<Bytes>, Error> {
-    match (call.endpoint, &call.head.method) {
+    match (endpoint, &call.exchange.head.method) {
         (TokenEndpoint::Classic, &Method::GET | &Method::POST) | (TokenEndpoint::Stable, &Method::POST) => {}
         (TokenEndpoint::Classic, _) => return Err(Error::Method("GET, POST")),
         (TokenEndpoint::Stable, _) => return Err(Error::Method("POST")),
@@ -64,7 +53,7 @@ pub(super) async fn token_answer(
     let sent = stable_request(call.body);
     let appids = values(call.query.unwrap_or_default(), "appid").map(Into::into).chain(sent.appid.clone());
     let account = setup.accounts.with_appid(selected, appids)?;
-    let caller = admitted(&setup.callers, &call, &sent, door)?;
+    let caller = admitted(&setup.callers, call, &sent, door)?;
     let account = account.ok_or(Error::UnknownAccount)?;
     call.exchange.uses(&account);
     if let Some(identified) = &caller {
@@ -85,7 +74,7 @@ pub(super) async fn token_answer(
 /// Who calls, where the door demands to know.
 fn admitted(
     callers: &Callers,
-    call: &TokenCall<'_>,
+    call: &Call<'_>,
     sent: &StableRequest,
     door: &Door,
 ) -> Result<Option<Identified>, Error> {
@@ -94,7 +83,7 @@ fn admitted(
     }
     let in_query = values(call.query.unwrap_or_default(), "secret").next();
     let secret = in_query.as_deref().or(sent.secret.as_ref().map(|secret| secret.expose_secret()));
-    let shown = Shown { peer: call.peer, headers: &call.head.headers, claims: None, secret };
+    let shown = Shown { peer: &call.exchange.peer, headers: &call.exchange.head.headers, claims: None, secret };
     identify(callers, &door.admits, shown).map(Some)
 }
 

@@ -6,6 +6,7 @@ mod admit;
 mod body;
 mod error;
 mod exchange;
+mod fields;
 mod forward;
 mod in_flight;
 mod judge;
@@ -21,12 +22,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::http::request::Parts;
 use hyper::{Request, Response};
 
 pub use admit::{Caller, CallerSettings, Callers, Method as AdmitMethod, PathList, Peer, Rate, Rules};
 pub use body::{Limits as BodyLimits, MemoryBudget, Outgoing};
 pub use error::{Error, Kind};
+pub use fields::Fields;
 pub use in_flight::InFlight;
 pub use placeholder::{Claims, Placeholder, PlaceholderKey, SecretId};
 pub use reply::ReplyBody;
@@ -38,7 +39,6 @@ use crate::upstream::{ConnectError, Upstream};
 use admit::{Identified, Shown, identify};
 use exchange::Exchange;
 use forward::{Call, Credentials};
-use local::TokenCall;
 use reply::refusal;
 
 /// One worker's gateway under one [`Setup`].
@@ -78,34 +78,38 @@ impl Gateway {
     }
 
     /// Answers one request that `peer` sent through the listener of this number.
-    pub async fn handle(&self, request: Request<Incoming>, listener: usize, peer: Peer<'_>) -> Response<ReplyBody> {
-        let (head, body) = request.into_parts();
-        let exchange = Exchange::begin(&self.observer, &head, peer.address);
-        let mut answer = self.answer(&head, body, listener, peer, &exchange).await.unwrap_or_else(|error| {
-            error.log(&head, exchange.id());
-            exchange.failed(error.kind());
-            refusal(&error)
-        });
-        exchange.answered(answer.status().as_u16(), answer.headers_mut());
-        answer.body_mut().belongs_to(exchange);
-        answer
+    // Little is kept in the future across its awaits, here and below: all of it is copied when the future moves into its
+    // box, and beyond 1 KiB a box costs the allocator ten times as much (docs/performance.md).
+    pub fn handle(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        listener: usize,
+        peer: Peer,
+    ) -> impl Future<Output = Response<ReplyBody>> + use<> {
+        let (head, mut body) = request.into_parts();
+        let exchange = Box::new(Exchange::begin(&self.observer, head, peer));
+        async move {
+            let mut answer = self.answer(&mut body, listener, &exchange).await.unwrap_or_else(|error| {
+                error.log(&exchange.head, exchange.id());
+                exchange.failed(error.kind());
+                refusal(&error)
+            });
+            exchange.answered(answer.status().as_u16(), answer.headers_mut());
+            answer.body_mut().belongs_to(exchange);
+            answer
+        }
     }
 
     async fn answer(
         &self,
-        head: &Parts,
-        body: Incoming,
+        body: &mut Incoming,
         listener: usize,
-        peer: Peer<'_>,
         exchange: &Exchange,
     ) -> Result<Response<ReplyBody>, Error> {
         let setup = &*self.setup;
         let door = setup.door(listener)?;
-        door.rules.admit(head)?;
-        let route = setup.accounts.route(head.uri.path(), head.uri.query(), &head.headers, door.account.as_deref())?;
-        exchange.routed(&route, head);
-        let admitted = self.admit(head, &route, door, peer, exchange)?;
-        let (longest, permit) = match route.action {
+        let Admitted { path, query, action, authorization_served } = self.admit(door, exchange)?;
+        let (longest, permit) = match action {
             // A caller that is not admitted yet must not fill the disk, nor hold a place for as long as it likes to talk.
             Action::TokenEndpoint(..) => (setup.body.limit.min(local::LONGEST_BODY), None),
             _ => (setup.body.limit, Some(setup.in_flight.enter()?)),
@@ -113,34 +117,38 @@ impl Gateway {
         let body = body::collect(body, &setup.body, longest).await?;
         let permit = permit.map_or_else(|| setup.in_flight.enter(), Ok)?;
         exchange.received(body.length());
-        let authorization_served = admitted.is_some_and(|identified| identified.by == AdmitMethod::Bearer);
-        let call =
-            Call { head, path: route.path, query: route.query, body: &body, authorization_served, permit, exchange };
-        match route.action {
-            Action::Token(account) => self.with_token(call, Credentials { account: &account, secret: None }).await,
-            Action::TokenAndSecret(account, name) => {
-                self.with_token(call, Credentials { account: &account, secret: Some(name) }).await
+        let call = Call { path, query, body: &body, authorization_served, exchange };
+        match action {
+            Action::Token(account) => {
+                self.with_token(&call, Credentials { account: &account, secret: None }, permit).await
             }
-            Action::Secret(account, name) => self.with_secret(call, &account, name).await,
-            Action::Nothing | Action::Foreign => self.untouched(call).await,
+            Action::TokenAndSecret(account, name) => {
+                self.with_token(&call, Credentials { account: &account, secret: Some(name) }, permit).await
+            }
+            Action::Secret(account, name) => self.with_secret(&call, &account, name, permit).await,
+            Action::Nothing | Action::Foreign => self.untouched(&call, permit).await,
             Action::TokenEndpoint(selected, endpoint) => {
-                let call =
-                    TokenCall { endpoint, head, path: route.path, query: route.query, body: &body, peer, exchange };
-                Ok(reply::own(local::token_answer(setup, selected, call, door).await?))
+                Ok(reply::own(local::token_answer(setup, selected, endpoint, &call, door).await?))
             }
         }
     }
 
+    /// Whether the request may be made here, and what is to be done with it.
+    fn admit<'r>(&self, door: &Door, exchange: &'r Exchange) -> Result<Admitted<'r>, Error> {
+        let head = &exchange.head;
+        let fields = Fields::of(&head.headers);
+        door.rules.admit(head, &fields)?;
+        let route = self.setup.accounts.route(head.uri.path(), head.uri.query(), &fields, door.account.as_deref())?;
+        exchange.routed(&route);
+        let identified = self.identify(&route, door, exchange)?;
+        let authorization_served = identified.is_some_and(|identified| identified.by == AdmitMethod::Bearer);
+        let Route { path, query, action, placeholder: _ } = route;
+        Ok(Admitted { path, query, action, authorization_served })
+    }
+
     /// Who calls and whether it may, where the door demands callers. The token endpoints see to it themselves, since the
     /// credential may stand in the body.
-    fn admit(
-        &self,
-        head: &Parts,
-        route: &Route<'_>,
-        door: &Door,
-        peer: Peer<'_>,
-        exchange: &Exchange,
-    ) -> Result<Option<Identified>, Error> {
+    fn identify(&self, route: &Route<'_>, door: &Door, exchange: &Exchange) -> Result<Option<Identified>, Error> {
         if door.admits.is_empty() || matches!(route.action, Action::TokenEndpoint(..)) {
             return Ok(None);
         }
@@ -151,7 +159,7 @@ impl Gateway {
             Action::Token(_) | Action::Nothing | Action::TokenEndpoint(..) => None,
         };
         let claims = route.placeholder.as_ref().and_then(Placeholder::claims);
-        let shown = Shown { peer, headers: &head.headers, claims, secret: secret.as_deref() };
+        let shown = Shown { peer: &exchange.peer, headers: &exchange.head.headers, claims, secret: secret.as_deref() };
         let identified = identify(&self.setup.callers, &door.admits, shown)?;
         exchange.identified(&identified.caller);
         // Only now: which appids are ours is nobody's business who is not admitted.
@@ -162,4 +170,13 @@ impl Gateway {
         identified.caller.may(route.path, account, exchange.id())?;
         Ok(Some(identified))
     }
+}
+
+/// A request that may be made: where it goes, and what is to be done with it.
+struct Admitted<'a> {
+    path: &'a str,
+    query: Option<&'a str>,
+    action: Action,
+    /// Its `Authorization` was for us.
+    authorization_served: bool,
 }

@@ -62,24 +62,17 @@ pub(super) fn refusal(error: &Error) -> Response<ReplyBody> {
 
 fn strip(headers: &mut HeaderMap) {
     let mut removed = named_by_connection(headers);
-    if headers.contains_key(header::TRANSFER_ENCODING) {
+    removed.extend(headers.keys().filter(|name| is_hop_by_hop(name) || is_ours(name)).cloned());
+    if removed.contains(&header::TRANSFER_ENCODING) {
         removed.push(header::CONTENT_LENGTH); // it does not count beside the chunks (RFC 9112 §6.3)
     }
-    removed.extend(headers.keys().filter(|name| is_hop_by_hop(name) || is_ours(name)).cloned());
     for name in removed {
         headers.remove(name);
     }
 }
 
 fn hide(headers: &mut HeaderMap, secrets: &[&SecretString]) {
-    for (_, value) in headers.iter_mut().filter(|(name, _)| URL_FIELDS.contains(name)) {
-        let cut = value.to_str().ok().and_then(without_credentials);
-        if let Some(cut) = cut.and_then(|cut| HeaderValue::from_str(&cut).ok()) {
-            *value = cut;
-        }
-    }
-    // Whatever other field an upstream may echo them in. Almost every value is shorter than a secret, or, as WeChat's
-    // Content-Type, as long as one.
+    // Almost every value is shorter than a secret, or, as WeChat's Content-Type, as long as one.
     let holds = |value: &[u8], secret: &[u8]| match value.len().cmp(&secret.len()) {
         Ordering::Less => false,
         Ordering::Equal => value == secret,
@@ -87,8 +80,17 @@ fn hide(headers: &mut HeaderMap, secrets: &[&SecretString]) {
     };
     let leaks =
         |value: &HeaderValue| secrets.iter().any(|secret| holds(value.as_bytes(), secret.expose_secret().as_bytes()));
-    for value in headers.values_mut().filter(|value| leaks(value)) {
-        *value = HeaderValue::from_static(crate::secret::REDACTED);
+    for (name, value) in headers.iter_mut() {
+        if URL_FIELDS.contains(name) {
+            let cut = value.to_str().ok().and_then(without_credentials);
+            if let Some(cut) = cut.and_then(|cut| HeaderValue::from_str(&cut).ok()) {
+                *value = cut;
+            }
+        }
+        // Whatever else an upstream may echo them in.
+        if leaks(value) {
+            *value = HeaderValue::from_static(crate::secret::REDACTED);
+        }
     }
 }
 
@@ -123,13 +125,13 @@ pub struct ReplyBody {
     rest: Rest,
     /// Whether hyper had a turn to send the head and what was held, before an answer that broke off ends.
     flushed: bool,
-    exchange: Option<Exchange>,
+    exchange: Option<Box<Exchange>>,
     _permit: Option<Permit>,
 }
 
 impl ReplyBody {
     /// What goes out from now on belongs to `exchange`.
-    pub(super) fn belongs_to(&mut self, exchange: Exchange) {
+    pub(super) fn belongs_to(&mut self, exchange: Box<Exchange>) {
         self.exchange = Some(exchange);
     }
 

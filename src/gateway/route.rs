@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use hyper::header::{HeaderMap, HeaderName};
+use hyper::header::HeaderValue;
 
 use super::error::Error;
+use super::fields::Fields;
 use super::placeholder::{PREFIX, Placeholder, PlaceholderKey};
 use super::rewrite::values;
 use crate::metrics::HealCounters;
@@ -13,8 +14,6 @@ use crate::observe::AccountSeen;
 use crate::secret::SecretString;
 use crate::token::TokenHandle;
 use crate::wechat::{self, Credential, SecretName, TokenEndpoint};
-
-const ACCOUNT_FIELD: HeaderName = HeaderName::from_static("x-wxgate-account");
 
 /// An account as requests see it.
 #[derive(Debug)]
@@ -102,7 +101,7 @@ impl Accounts {
         &self,
         path: &'a str,
         query: Option<&'a str>,
-        headers: &HeaderMap,
+        fields: &Fields<'_>,
         listener: Option<&str>,
     ) -> Result<Route<'a>, Error> {
         let (prefix, path) = split_prefix(path);
@@ -116,7 +115,7 @@ impl Accounts {
                 placeholder = Some(found);
             }
         }
-        for name in prefix.into_iter().map(Ok).chain(headers.get_all(ACCOUNT_FIELD).iter().map(|v| v.to_str())) {
+        for name in prefix.into_iter().map(Ok).chain(fields.accounts().map(HeaderValue::to_str)) {
             selected.name(self.named(name.map_err(|_| Error::UnknownAccount)?)?)?;
         }
         if let Some(name) = listener {

@@ -1,11 +1,12 @@
 //! One caller's connection, from its first byte to its last.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -16,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::drive::{Ended, drive};
+use super::drive::{Ended, Farewell, drive};
 use super::handshake::{Secured, handshake};
 use super::open::{Place, Share};
 use super::protocol::{http1, http2};
@@ -55,7 +56,7 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted, handler: Rc<H>, share:
     let Accepted { socket, tls, listener, peer, limits, stage, place } = accepted;
     // A socket that cannot be set up is one that its caller has already left.
     let Ok(socket) = Socket::adopt(socket) else { return };
-    let arrival = Arrival { listener, peer, names: Arc::default() };
+    let arrival = Arrival { listener, peer, names: Rc::default() };
     let mut terms = Terms { handler, arrival, limits, stage, fresh: Instant::now() + FRESH };
     // hyper's state and buffers are made when there is something to read: a connection kept in reserve stays small.
     let has_come = tokio::select! {
@@ -111,35 +112,36 @@ async fn secure<H>(socket: Socket, tls: Option<TlsAcceptor>, terms: &mut Terms<H
 async fn converse<H: Handler>(socket: Socket, read: Bytes, protocol: Protocol, terms: &Terms<H>) -> Option<Rest> {
     let pulse = Pulse::new(protocol);
     let io = TokioIo::new(CallerIo::new(socket, read, Rc::clone(&pulse)));
-    let (handler, arrival) = (Rc::clone(&terms.handler), Rc::new(terms.arrival.clone()));
+    let (handler, arrival) = (Rc::clone(&terms.handler), terms.arrival.clone());
     let service = service_fn({
         let (pulse, stage) = (Rc::clone(&pulse), terms.stage.clone());
         move |request: Request<Incoming>| {
-            let busy = pulse.request();
+            let mut busy = Some(pulse.request());
             // In HTTP/2 there is a farewell of its own for it.
             let leaves = protocol == Protocol::Http1 && stage.has_reached(Stage::Leaving);
             pulse.may_end_with_connection(request.version() < Version::HTTP_11);
-            let (handler, arrival) = (Rc::clone(&handler), Rc::clone(&arrival));
-            // Boxed, since hyper keeps room for it as long as the connection lives: 4 KiB of each idle one.
-            Box::pin(async move {
-                let mut answer = handler.handle(request, &arrival).await;
+            // Boxed, since hyper keeps room for it as long as the connection lives.
+            let mut answering = Box::pin(handler.handle(request, &arrival));
+            poll_fn(move |cx| {
+                let mut answer = ready!(answering.as_mut().poll(cx));
                 if leaves {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(answer.map(|body| Tracked::new(body, busy)))
+                Poll::Ready(Ok::<_, Infallible>(answer.map(|body| Tracked::new(body, busy.take()))))
             })
         }
     });
     let (limits, timeouts) = (&terms.limits, terms.limits.timeouts);
     if protocol == Protocol::Http2 {
         // GOAWAY loses no request, so it can go out as soon as callers had better go elsewhere.
-        let leaving = past(terms, Stage::Leaving);
+        let leaving = Farewell { stage: &terms.stage, due: past(terms, Stage::Leaving) };
         let connection = http2(limits).serve_connection(io, service);
         Box::pin(async { drive(pin!(connection), &pulse, timeouts, leaving).await }).await;
         return None;
     }
     let mut connection = http1(limits).serve_connection(io, service);
-    let ended = drive(Pin::new(&mut connection), &pulse, timeouts, past(terms, Stage::Draining)).await;
+    let draining = Farewell { stage: &terms.stage, due: past(terms, Stage::Draining) };
+    let ended = drive(Pin::new(&mut connection), &pulse, timeouts, draining).await;
     let parts = connection.into_parts();
     let socket = parts.io.into_inner().into_socket();
     match ended {

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::protocol::Graceful;
 use super::pulse::{Overdue, Pulse};
 use super::{FRESH, Timeouts};
+use crate::stage::{Follower, Stage};
 
 /// How it came that a connection is no longer driven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,23 +20,39 @@ pub(super) enum Ended {
     AtRest,
 }
 
-/// Lets a connection run to its end or its rest; from `draining` on, it ends with what it is doing.
+/// When a connection begins to end.
+pub(super) struct Farewell<'a, F> {
+    /// Nothing is due before this has left [`Stage::Running`].
+    pub(super) stage: &'a Follower,
+    pub(super) due: F,
+}
+
+/// Lets a connection run to its end or its rest; from its `farewell` on, it ends with what it is doing.
+///
+/// The farewell and the deadline are asked only when something may have happened to them. Each has this task's waker from
+/// the first time, and asking again would take two locks a request.
 pub(super) async fn drive(
     mut connection: Pin<&mut impl Graceful>,
     pulse: &Pulse,
     mut timeouts: Timeouts,
-    draining: impl Future<Output = ()>,
+    farewell: Farewell<'_, impl Future<Output = ()>>,
 ) -> Ended {
-    let mut draining = pin!(draining);
+    let Farewell { stage, due: farewell } = farewell;
+    let mut farewell = pin!(farewell);
+    let mut farewell_wakes = false;
     let mut ending = None;
     let look = pulse.look(&timeouts);
     let mut deadline = pin!(sleep_until(Instant::now() + look));
+    let mut deadline_wakes = false;
     let outcome = poll_fn(|cx| {
         loop {
             if let Poll::Ready(outcome) = connection.as_mut().poll(cx) {
                 return Poll::Ready(Outcome::Ended(outcome));
             }
-            if ending.is_none() && draining.as_mut().poll(cx).is_ready() {
+            // From the first stage on always: each stage that comes uses a waker up.
+            let may_be_due = ending.is_none() && (!farewell_wakes || stage.has_reached(Stage::Leaving));
+            farewell_wakes = true;
+            if may_be_due && farewell.as_mut().poll(cx).is_ready() {
                 // hyper would wait for the first bytes of an HTTP/2 caller to say goodbye to it.
                 if pulse.awaits_preface() {
                     return Poll::Ready(Outcome::Ended(Ok(())));
@@ -53,8 +70,13 @@ pub(super) async fn drive(
             });
             if let Some((due, _)) = due.filter(|(due, _)| *due < deadline.deadline()) {
                 deadline.as_mut().reset(due);
+                deadline_wakes = false;
             }
-            if deadline.as_mut().poll(cx).is_pending() {
+            if deadline_wakes && !deadline.is_elapsed() {
+                return Poll::Pending;
+            }
+            deadline_wakes = deadline.as_mut().poll(cx).is_pending();
+            if deadline_wakes {
                 return Poll::Pending;
             }
             match due {

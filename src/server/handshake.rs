@@ -1,7 +1,7 @@
 //! A caller's TLS handshake: what it leads to.
 
 use std::io;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConnection;
@@ -14,7 +14,7 @@ pub(super) struct Secured {
     pub(super) socket: Socket,
     pub(super) protocol: Protocol,
     /// The DNS names in the caller's certificate, in lower case.
-    pub(super) names: Arc<[String]>,
+    pub(super) names: Rc<[String]>,
 }
 
 /// Shakes hands over `socket`.
@@ -31,7 +31,7 @@ pub(super) async fn handshake(socket: Socket, tls: TlsAcceptor) -> io::Result<Se
 }
 
 /// A certificate is there only where it was asked for, and then its CA's signature has been checked.
-fn names(session: &ServerConnection) -> Arc<[String]> {
+fn names(session: &ServerConnection) -> Rc<[String]> {
     let leaf = session.peer_certificates().and_then(|chain| chain.first());
     let leaf = leaf.and_then(|leaf| webpki::EndEntityCert::try_from(leaf).ok());
     leaf.iter().flat_map(|leaf| leaf.valid_dns_names()).map(str::to_ascii_lowercase).collect()

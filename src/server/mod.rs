@@ -25,7 +25,7 @@ mod worker;
 mod tests;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -47,7 +47,11 @@ pub trait Handler: 'static {
     type Body: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Unpin + 'static;
 
     /// Answers one request. It is dropped in the middle when the caller goes away.
-    fn handle(&self, request: Request<Incoming>, from: &Arrival) -> impl Future<Output = Response<Self::Body>>;
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        from: &Arrival,
+    ) -> impl Future<Output = Response<Self::Body>> + use<Self>;
 }
 
 /// Where a request came in.
@@ -59,7 +63,7 @@ pub struct Arrival {
     pub peer: Option<IpAddr>,
     /// The DNS names in the caller's certificate, in lower case; none where no certificate was asked for. (A certificate
     /// that its CA did not sign ends the handshake.)
-    pub names: Arc<[String]>,
+    pub names: Rc<[String]>,
 }
 
 /// The threads of a server.

@@ -237,14 +237,14 @@ impl AsyncWrite for CallerIo {
 /// An answer's body; when hyper lets go of it, its request has been answered.
 pub(super) struct Tracked<B> {
     body: B,
-    _busy: Busy,
+    _busy: Option<Busy>,
     /// In HTTP/2 alone, where an answer goes out in pieces.
     taking: Option<Rc<Taking>>,
     rest: Bytes,
 }
 
 impl<B> Tracked<B> {
-    pub(super) fn new(body: B, busy: Busy) -> Self {
+    pub(super) fn new(body: B, busy: Option<Busy>) -> Self {
         Self { body, _busy: busy, taking: Taking::current(), rest: Bytes::new() }
     }
 }
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(due_in(&pulse), Some((10, Overdue::Stuck)), "more bytes of a head give no more time");
         let busy = pulse.request();
         assert_eq!(due_in(&pulse), None);
-        drop(Tracked::new((), busy));
+        drop(Tracked::new((), Some(busy)));
         assert_eq!(due_in(&pulse), Some((1, Overdue::Rest)));
         let short = Timeouts { idle: Duration::from_millis(500), ..TIMEOUTS };
         assert_eq!(pulse.due(&short), Some((Instant::now() + short.idle, Overdue::Idle)));

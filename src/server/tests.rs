@@ -45,13 +45,15 @@ struct Echo;
 impl Handler for Echo {
     type Body = String;
 
-    async fn handle(&self, request: Request<Incoming>, _from: &Arrival) -> Response<String> {
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        if let Some(bytes) = path.strip_prefix("/length/") {
-            return Response::new("x".repeat(bytes.parse().unwrap()));
+    fn handle(&self, request: Request<Incoming>, _from: &Arrival) -> impl Future<Output = Response<String>> + use<> {
+        let (head, body) = request.into_parts();
+        async move {
+            if let Some(bytes) = head.uri.path().strip_prefix("/length/") {
+                return Response::new("x".repeat(bytes.parse().unwrap()));
+            }
+            let body = body.collect().await.unwrap().to_bytes();
+            Response::new(format!("{} {} {}", head.method, head.uri.path(), String::from_utf8_lossy(&body)))
         }
-        let body = request.into_body().collect().await.unwrap().to_bytes();
-        Response::new(format!("{method} {path} {}", String::from_utf8_lossy(&body)))
     }
 }
 

@@ -20,9 +20,9 @@ pub(super) struct Connecting {
 
 /// A connection, and where it came from.
 pub(super) enum Found {
-    New(Connection),
+    New(Box<Connection>),
     /// It has carried a request before, and may be dead like any that was idle.
-    Used(Connection),
+    Used(Box<Connection>),
 }
 
 impl Connecting {
@@ -34,7 +34,7 @@ impl Connecting {
     pub(super) async fn find(
         &self,
         pool: &Pool,
-        make: impl Future<Output = Result<Connection, ConnectError>>,
+        make: impl Future<Output = Result<Box<Connection>, ConnectError>>,
     ) -> Result<Found, ConnectError> {
         let given_back = async { pool.next_given_back().await };
         let place = tokio::select! {
@@ -52,8 +52,8 @@ impl Connecting {
     /// What `make` makes when there is a place.
     pub(super) async fn make(
         &self,
-        make: impl Future<Output = Result<Connection, ConnectError>>,
-    ) -> Result<Connection, ConnectError> {
+        make: impl Future<Output = Result<Box<Connection>, ConnectError>>,
+    ) -> Result<Box<Connection>, ConnectError> {
         let _place = self.places.acquire().await;
         make.await
     }
@@ -115,7 +115,7 @@ mod tests {
         }
     }
 
-    async fn connection() -> Connection {
+    async fn connection() -> Box<Connection> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         Connection::new(Stream::plain(stream), KEEPING.life, OpenConnections::default().enter())

@@ -52,7 +52,25 @@ pub struct Keeping {
     pub life: Duration,
 }
 
-/// What a request body must be, so that it can go upstream. Its length is known, and stands in the request's head.
+/// A request that can be sent, and sent again.
+pub trait Request {
+    /// What its body consists of.
+    type Body: RequestBody;
+
+    /// Its name in the log.
+    fn id(&self) -> impl Display;
+
+    /// Its method.
+    fn method(&self) -> &Method;
+
+    /// Appends its head, as bytes; `host` is the value of `Host`.
+    fn push_head(&self, head: &mut Vec<u8>, host: &HeaderValue);
+
+    /// Its body, from the beginning.
+    fn body(&self) -> Self::Body;
+}
+
+/// What a request's body must be, so that it can go upstream. Its length is known, and stands in the request's head.
 pub trait RequestBody:
     Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static
 {
@@ -99,27 +117,19 @@ impl Upstream {
         Ok(Self { origins: origins.collect::<Result<_, _>>()?, health: Arc::clone(&egress.health) })
     }
 
-    /// Sends a request, and waits for the answer's head. `head` makes the request's, as bytes, for a value of `Host` and
-    /// with the length of what `body` makes; `method` is the one that stands in it, and
-    /// `request_id` the request's name in the log.
+    /// Sends a request, and waits for the answer's head.
     ///
     /// It goes to the first origin that is up, and on to the next one only where nothing of it was sent, or where it may be
     /// repeated (RFC 9110 §9.2.2) and nothing of an answer has come.
     ///
     /// # Errors
     /// [`SendError`], of the last origin that it went to.
-    pub async fn send<B: RequestBody>(
-        &self,
-        method: &Method,
-        request_id: &impl Display,
-        head: impl Fn(&HeaderValue) -> Vec<u8>,
-        body: impl Fn() -> B,
-    ) -> Result<Answer<B>, SendError> {
-        let mut tries = self.health.tries(method.is_idempotent());
+    pub async fn send<R: Request>(&self, request: &R) -> Result<Answer<R::Body>, SendError> {
+        let mut tries = self.health.tries(request.method().is_idempotent());
         let mut place = tries.first();
         loop {
             let Some(origin) = self.origins.get(place.index()) else { return Err(ConnectError::Name.into()) };
-            let failed = match origin.send(method, request_id, &head, &body).await {
+            let failed = match origin.send(request).await {
                 Ok(answer) => {
                     place.answered();
                     return Ok(answer);
@@ -129,12 +139,12 @@ impl Upstream {
             if let Some(fault) = failed.fault {
                 place.failed(fault, &failed.error);
             }
-            let next = if failed.may_move_on(method.is_idempotent()) { tries.next() } else { None };
+            let next = if failed.may_move_on(request.method().is_idempotent()) { tries.next() } else { None };
             match next {
                 Some(next) => place = next,
                 None => return Err(failed.error),
             }
-            tracing::debug!(%request_id, error = %failed.error, "the next upstream is tried");
+            tracing::debug!(request_id = %request.id(), error = %failed.error, "the next upstream is tried");
         }
     }
 }

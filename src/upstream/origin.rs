@@ -3,7 +3,6 @@
 //! Whether a request then goes to another one is decided above, from [`Failed`].
 
 use std::cell::Cell;
-use std::fmt::Display;
 use std::future::poll_fn;
 use std::rc::Rc;
 
@@ -15,7 +14,7 @@ use super::connect::{ConnectError, Connector};
 use super::connecting::{Connecting, Found};
 use super::http1::{Connection, Exchange, ExchangeError};
 use super::pool::Pool;
-use super::{Answer, Deadlines, Keeping, RequestBody, SendError};
+use super::{Answer, Deadlines, Keeping, Request, RequestBody, SendError};
 use crate::config::BaseUrl;
 use crate::egress::{Egress, Fault, OpenConnections, Resolver, host_field};
 
@@ -92,16 +91,9 @@ impl Origin {
 
     /// Sends a request, on a kept connection first. When that one dies before any byte of an answer, once more on a new
     /// one, if nothing was written yet or the request may be repeated (RFC 9110 §9.2.2): idle connections to WeChat die
-    /// within seconds (wechat.md §4). `request_id` is for the log.
-    pub(super) async fn send<B: RequestBody>(
-        &self,
-        method: &Method,
-        request_id: &impl Display,
-        head: impl Fn(&HeaderValue) -> Vec<u8>,
-        body: impl Fn() -> B,
-    ) -> Result<Answer<B>, Failed> {
-        let repeatable = method.is_idempotent();
-        let to_head = *method == Method::HEAD;
+    /// within seconds (wechat.md §4).
+    pub(super) async fn send<R: Request>(&self, request: &R) -> Result<Answer<R::Body>, Failed> {
+        let repeatable = request.method().is_idempotent();
         let found = match self.pool.take(!repeatable) {
             Some(kept) => Found::Used(kept),
             // Boxed, since few requests need it and its state would make every caller's connection larger.
@@ -111,15 +103,15 @@ impl Origin {
             Found::New(connection) => (connection, false),
             Found::Used(connection) => (connection, true),
         };
-        match self.exchange(connection, head(&self.host), body(), to_head).await {
+        match self.exchange(connection, request).await {
             Err(failed) if used && failed.may_repeat(repeatable) => {
-                tracing::debug!(%request_id, error = %failed.error, "a kept connection was dead; once more on a new one");
+                tracing::debug!(request_id = %request.id(), error = %failed.error, "a kept connection was dead; once more on a new one");
             }
             outcome if used => return outcome.map_err(Failed::on_kept_connection),
             outcome => return outcome,
         }
         let connection = Box::pin(self.new_connection()).await?;
-        self.exchange(connection, head(&self.host), body(), to_head).await
+        self.exchange(connection, request).await
     }
 
     /// A connection for a request that found none idle; `surely` as in [`Pool::take`]. The deadline is for waiting and
@@ -138,13 +130,13 @@ impl Origin {
     }
 
     /// A new connection, for a request that an old one has failed.
-    async fn new_connection(&self) -> Result<Connection, Failed> {
+    async fn new_connection(&self) -> Result<Box<Connection>, Failed> {
         let begun = Cell::default();
         self.in_time(self.connecting.make(self.make(&begun)), &begun).await
     }
 
     /// Notes when it has `begun`.
-    async fn make(&self, begun: &Cell<Option<Instant>>) -> Result<Connection, ConnectError> {
+    async fn make(&self, begun: &Cell<Option<Instant>>) -> Result<Box<Connection>, ConnectError> {
         begun.set(Some(Instant::now()));
         let stream = self.connector.connect().await?;
         Ok(Connection::new(stream, self.pool.life(), self.open.enter()))
@@ -167,27 +159,29 @@ impl Origin {
     }
 
     /// One request, and the head of its answer. The connection goes to the idle ones when the answer has been read.
-    async fn exchange<B: RequestBody>(
+    fn exchange<R: Request>(
         &self,
-        connection: Connection,
-        head: Vec<u8>,
-        body: B,
-        to_head: bool,
-    ) -> Result<Answer<B>, Failed> {
-        let mut exchange = Exchange::new(connection, head, body, to_head);
+        connection: Box<Connection>,
+        request: &R,
+    ) -> impl Future<Output = Result<Answer<R::Body>, Failed>> {
+        let to_head = *request.method() == Method::HEAD;
+        let push_head = |head: &mut Vec<u8>| request.push_head(head, &self.host);
+        let mut exchange = Exchange::new(connection, push_head, request.body(), to_head);
         let answers = self.answers.get();
-        match poll_fn(|cx| exchange.poll_head(cx, self.deadlines.first_byte)).await {
-            Ok(head) => {
-                self.answers.set(self.answers.get().wrapping_add(1));
-                Ok(Answer::new(head, exchange, &self.pool, self.deadlines.idle_body))
+        async move {
+            match poll_fn(|cx| exchange.poll_head(cx, self.deadlines.first_byte)).await {
+                Ok(head) => {
+                    self.answers.set(self.answers.get().wrapping_add(1));
+                    Ok(Answer::new(head, exchange, &self.pool, self.deadlines.idle_body))
+                }
+                Err(error) => Err(Failed {
+                    // While others were answered it is not the place that is silent, but what was asked of it.
+                    fault: (is_silence(&error, &exchange) && self.answers.get() == answers).then_some(Fault::Silent),
+                    written: exchange.has_written(),
+                    unanswered: !exchange.has_read(),
+                    error: error.into(),
+                }),
             }
-            Err(error) => Err(Failed {
-                // While others were answered it is not the place that is silent, but what was asked of it.
-                fault: (is_silence(&error, &exchange) && self.answers.get() == answers).then_some(Fault::Silent),
-                written: exchange.has_written(),
-                unanswered: !exchange.has_read(),
-                error: error.into(),
-            }),
         }
     }
 }

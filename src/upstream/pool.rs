@@ -13,9 +13,9 @@ use super::http1::Connection;
 
 /// The idle connections, the most recently used last.
 pub(super) struct Pool {
-    idle: RefCell<VecDeque<(Instant, Connection)>>,
+    idle: RefCell<VecDeque<(Instant, Box<Connection>)>>,
     /// Requests that found none idle, those who wait longest first.
-    waiting: RefCell<VecDeque<oneshot::Sender<Connection>>>,
+    waiting: RefCell<VecDeque<oneshot::Sender<Box<Connection>>>>,
     keeping: Keeping,
     sweeping: Cell<bool>,
 }
@@ -33,7 +33,7 @@ impl Pool {
 
     /// The connection that was used last, if it is still good. `surely`: also by a look of its own at the socket, for a
     /// request that must not be lost with it. Without that, the news that it has ended may still wait in the reactor.
-    pub(super) fn take(&self, surely: bool) -> Option<Connection> {
+    pub(super) fn take(&self, surely: bool) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         while let Some((since, connection)) = idle.pop_back() {
             if since.elapsed() >= self.keeping.idle {
@@ -48,7 +48,7 @@ impl Pool {
     }
 
     /// The next connection that is given back and that nobody has waited longer for.
-    pub(super) fn next_given_back(&self) -> oneshot::Receiver<Connection> {
+    pub(super) fn next_given_back(&self) -> oneshot::Receiver<Box<Connection>> {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.waiting.borrow_mut();
         // So that those who gave up do not gather here while nothing is given back.
@@ -60,7 +60,7 @@ impl Pool {
     }
 
     /// Gives a connection back: to whoever waits for one, else to the idle ones, unless it is old.
-    pub(super) fn put(self: &Rc<Self>, connection: Connection) {
+    pub(super) fn put(self: &Rc<Self>, connection: Box<Connection>) {
         let now = Instant::now();
         if connection.has_ended(now) {
             return;
@@ -81,7 +81,7 @@ impl Pool {
     }
 
     /// `None` where somebody has taken it.
-    fn hand_over(&self, mut connection: Connection) -> Option<Connection> {
+    fn hand_over(&self, mut connection: Box<Connection>) -> Option<Box<Connection>> {
         let mut waiting = self.waiting.borrow_mut();
         while let Some(request) = waiting.pop_front() {
             match request.send(connection) {

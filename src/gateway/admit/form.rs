@@ -1,11 +1,11 @@
 //! The form of a request, and the rules against browsers and DNS rebinding (architecture.md §3.2).
 
-use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
-use crate::browser::{SEC_FETCH_SITE, canonical, is_own_name, without_port};
+use crate::browser::{canonical, is_own_name, without_port};
 use crate::gateway::error::Error;
+use crate::gateway::fields::{Fields, Values};
 
 /// What a listener demands of a request.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ impl Rules {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(in crate::gateway) fn admit(&self, head: &Parts) -> Result<(), Error> {
+    pub(in crate::gateway) fn admit(&self, head: &Parts, fields: &Fields<'_>) -> Result<(), Error> {
         // CONNECT would make a tunnel, TRACE would show the token to the caller.
         if head.method == Method::CONNECT || head.method == Method::TRACE {
             return Err(Error::Method("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"));
@@ -35,17 +35,17 @@ impl Rules {
         if !head.uri.path().starts_with('/') {
             return Err(Error::Target);
         }
-        if head_size(head) > self.head_size {
+        if head_size(head, fields) > self.head_size {
             return Err(Error::HeadTooLarge);
         }
-        if !is_at_most_chunked(&head.headers) {
+        if !is_at_most_chunked(fields) {
             return Err(Error::TransferCoding);
         }
-        let hosts = hosts(head)?;
+        let hosts = hosts(head, fields)?;
         if self.browsers {
             return Ok(());
         }
-        if is_from_browser(&head.headers) {
+        if fields.from_browser {
             return Err(Error::Browser);
         }
         if self.loopback && !hosts.into_iter().flatten().all(|host| self.answers_to(host)) {
@@ -64,21 +64,19 @@ impl Rules {
 }
 
 /// The request's line and fields as they were on the wire, to within the white space.
-fn head_size(head: &Parts) -> usize {
+fn head_size(head: &Parts, fields: &Fields<'_>) -> usize {
     let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    let fields: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    head.method.as_str().len() + target + 12 + fields
+    head.method.as_str().len() + target + 12 + fields.size
 }
 
 /// The names that the request calls us by: that in an absolute target and that in `Host` (RFC 9112 §3.2: exactly one in
 /// HTTP/1.1, also beside an absolute target; RFC 9113 §8.3.1: HTTP/2 has its own in the target, and may have both).
-fn hosts(head: &Parts) -> Result<[Option<&str>; 2], Error> {
-    let mut fields = head.headers.get_all(header::HOST).iter();
-    let field = match (fields.next(), fields.next()) {
-        (Some(field), None) => Some(field.to_str().ok().and_then(without_port).ok_or(Error::Host)?),
-        (None, None) if head.version <= Version::HTTP_10 => None,
-        (None, None) if head.version == Version::HTTP_2 && head.uri.authority().is_some() => None,
-        _ => return Err(Error::Host),
+fn hosts<'a>(head: &'a Parts, fields: &Fields<'a>) -> Result<[Option<&'a str>; 2], Error> {
+    let field = match fields.host {
+        Values::One(host) => Some(host.to_str().ok().and_then(without_port).ok_or(Error::Host)?),
+        Values::None if head.version <= Version::HTTP_10 => None,
+        Values::None if head.version == Version::HTTP_2 && head.uri.authority().is_some() => None,
+        Values::None | Values::Several => return Err(Error::Host),
     };
     let target =
         head.uri.authority().map(|authority| without_port(authority.as_str()).ok_or(Error::Host)).transpose()?;
@@ -86,14 +84,12 @@ fn hosts(head: &Parts) -> Result<[Option<&str>; 2], Error> {
 }
 
 /// No other transfer coding is undone here, so that the body would go on still coded (RFC 9112 §6.1).
-fn is_at_most_chunked(headers: &HeaderMap) -> bool {
-    let mut fields = headers.get_all(header::TRANSFER_ENCODING).iter();
-    fields.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) && fields.next().is_none()
-}
-
-/// Browsers send these by themselves, and no back end does.
-fn is_from_browser(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::ORIGIN) || headers.get_all(SEC_FETCH_SITE).iter().any(|site| site != "none")
+fn is_at_most_chunked(fields: &Fields<'_>) -> bool {
+    match fields.transfer_encoding {
+        Values::None => true,
+        Values::One(coding) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        Values::Several => false,
+    }
 }
 
 #[cfg(test)]
@@ -120,8 +116,12 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
+    fn admit(rules: &Rules, head: &Parts) -> Result<(), Error> {
+        rules.admit(head, &Fields::of(&head.headers))
+    }
+
     fn outcome(rules: &Rules, target: &str, fields: &[(&str, &str)]) -> String {
-        format!("{:?}", rules.admit(&parts("GET", target, fields)))
+        format!("{:?}", admit(rules, &parts("GET", target, fields)))
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(outcome(&rules, "/p", &[("host", "localhost"), ("host", "localhost")]), "Err(Host)");
         let mut old = parts("GET", "/p", &[]);
         old.version = Version::HTTP_10;
-        assert!(rules.admit(&old).is_ok());
+        assert!(admit(&rules, &old).is_ok());
     }
 
     #[test]
@@ -201,7 +201,7 @@ mod tests {
             ("TRACE", "/p", "Err(Method("),
             ("OPTIONS", "*", "Err(Target)"),
         ] {
-            let refused = rules.admit(&parts(method, target, &[("host", "localhost")]));
+            let refused = admit(&rules, &parts(method, target, &[("host", "localhost")]));
             assert!(format!("{refused:?}").starts_with(expected), "{method}: {refused:?}");
         }
     }

@@ -1,6 +1,7 @@
 //! Who is calling, by what a listener lets callers show.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,18 +16,18 @@ use crate::gateway::placeholder::{Claims, SecretId};
 const PLACEHOLDER_LIFE: u64 = 7_500;
 
 /// What is known of a caller besides its request.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer<'a> {
+#[derive(Debug, Clone)]
+pub struct Peer {
     /// Its address; `None` on a Unix socket.
     pub address: Option<IpAddr>,
     /// The DNS names in its certificate, in lower case.
-    pub names: &'a [String],
+    pub names: Rc<[String]>,
 }
 
 /// What a request shows of its caller.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::gateway) struct Shown<'a> {
-    pub(in crate::gateway) peer: Peer<'a>,
+    pub(in crate::gateway) peer: &'a Peer,
     pub(in crate::gateway) headers: &'a HeaderMap,
     /// What its placeholder claims, if it came with one.
     pub(in crate::gateway) claims: Option<Claims<'a>>,
@@ -62,7 +63,7 @@ fn find(callers: &Callers, methods: &[Method], shown: Shown<'_>) -> Result<Ident
         let found = match by {
             Method::Placeholder => by_placeholder(callers, shown)?,
             Method::Bearer => bearer(shown.headers).map(|secret| with_secret(callers, secret)).transpose()?,
-            Method::Certificate => callers.with_certificate(shown.peer.names).map(|caller| (caller, None)),
+            Method::Certificate => callers.with_certificate(&shown.peer.names).map(|caller| (caller, None)),
             Method::Network => shown.peer.address.and_then(|address| callers.at(address)).map(|caller| (caller, None)),
         };
         if let Some((caller, secret_id)) = found {

@@ -19,7 +19,7 @@ const WRITE_SIZE: usize = 256 * 1024;
 /// Too large (told by Content-Length before a byte is read, so that `Expect: 100-continue` gets its 413 at once), silent
 /// for too long, broken off, or not to be kept.
 pub(in crate::gateway) async fn collect(
-    mut incoming: Incoming,
+    incoming: &mut Incoming,
     limits: &Limits,
     longest: u64,
 ) -> Result<Collected, Error> {
@@ -31,7 +31,7 @@ pub(in crate::gateway) async fn collect(
     }
     let stated = incoming.size_hint().exact().and_then(|length| usize::try_from(length).ok());
     let mut body = Growing { reservation: limits.budget.empty_reservation(), length: 0, stated, kept: Kept::Nothing };
-    while let Some(data) = next(&mut incoming, limits).await? {
+    while let Some(data) = next(incoming, limits).await? {
         body.length += data.len() as u64;
         if body.length > longest {
             return Err(Error::BodyTooLarge);
@@ -71,28 +71,51 @@ enum Kept {
     File(Spool, BytesMut),
 }
 
+impl Kept {
+    /// What of it is in memory.
+    fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Nothing => Bytes::new(),
+            Self::Piece(first) => first,
+            Self::Memory(bytes) | Self::File(_, bytes) => bytes.freeze(),
+        }
+    }
+}
+
 impl Growing {
     async fn add(&mut self, data: Bytes, limits: &Limits) -> std::io::Result<()> {
-        let fits = self.length <= limits.memory as u64;
+        match self.keep(data, limits) {
+            Ok(()) => Ok(()),
+            // Boxed, since few bodies need it and its state would make every request's larger.
+            Err(data) => Box::pin(self.spool(data, limits)).await,
+        }
+    }
+
+    /// Keeps it in memory; gives it back where it belongs in the file.
+    fn keep(&mut self, data: Bytes, limits: &Limits) -> Result<(), Bytes> {
+        let fits = self.length <= limits.memory as u64 && !matches!(self.kept, Kept::File(..));
+        if !fits || !self.reservation.grow(data.len()) {
+            return Err(data);
+        }
+        self.kept = match std::mem::replace(&mut self.kept, Kept::Nothing) {
+            Kept::Nothing => Kept::Piece(data),
+            Kept::Piece(first) => Kept::Memory(self.joined(&first, &data, limits.memory)),
+            Kept::Memory(mut bytes) => {
+                bytes.extend_from_slice(&data);
+                Kept::Memory(bytes)
+            }
+            kept @ Kept::File(..) => kept,
+        };
+        Ok(())
+    }
+
+    /// Takes it to the file, behind all that came before.
+    async fn spool(&mut self, data: Bytes, limits: &Limits) -> std::io::Result<()> {
         self.kept = match std::mem::replace(&mut self.kept, Kept::Nothing) {
             Kept::File(spool, gathered) => self.gather(spool, gathered, data).await?,
-            kept if fits && self.reservation.grow(data.len()) => match kept {
-                Kept::Nothing => Kept::Piece(data),
-                Kept::Piece(first) => Kept::Memory(self.joined(&first, &data, limits.memory)),
-                Kept::Memory(mut bytes) => {
-                    bytes.extend_from_slice(&data);
-                    Kept::Memory(bytes)
-                }
-                kept @ Kept::File(..) => kept,
-            },
             kept => {
                 let spool = Spool::create(limits.directory.clone()).await?;
-                let before = match kept {
-                    Kept::Piece(first) => first,
-                    Kept::Memory(bytes) => bytes.freeze(),
-                    Kept::Nothing | Kept::File(..) => Bytes::new(),
-                };
-                self.write(spool, [before, data]).await?
+                self.write(spool, [kept.into_bytes(), data]).await?
             }
         };
         Ok(())

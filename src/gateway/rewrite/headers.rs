@@ -4,6 +4,7 @@ use hyper::Method;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::query::Target;
+use crate::gateway::fields::lines;
 
 /// Fields that end at the next hop, whatever `Connection` says of them.
 pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
@@ -24,7 +25,7 @@ pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
 
 /// The further fields that the `Connection` fields name, each a hop-by-hop field for this message.
 pub(crate) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let values = lines(headers, header::CONNECTION).filter_map(|value| value.to_str().ok());
     let options = values.flat_map(|value| value.split(',')).map(str::trim);
     options
         .filter(|option| !option.eq_ignore_ascii_case("keep-alive") && !option.eq_ignore_ascii_case("close"))
@@ -32,28 +33,28 @@ pub(crate) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-/// The head that goes upstream, as bytes: `target`, and of the caller's fields all but hop-by-hop ones, `Expect`, and our
+/// Appends the head that goes upstream: `target`, and of the caller's fields all but hop-by-hop ones, `Expect`, and our
 /// own; the values of one field in their order. `Host` is the upstream's. `length` is the body's, `None` where the request
 /// has no body to speak of. `Authorization` goes too unless it `served` admission.
 ///
 /// Nothing here can end a line early: hyper lets no control character into a method, a target or a field.
-pub(crate) fn head(
+pub(crate) fn push_head(
+    head: &mut Vec<u8>,
     method: &Method,
     target: Target<'_>,
     headers: &HeaderMap,
     host: &HeaderValue,
     length: Option<u64>,
     served: bool,
-) -> Vec<u8> {
+) {
     let named = named_by_connection(headers);
     // Two lines that are always there, and fields of a common length.
-    let mut line = String::with_capacity(128 + target.longest() + 48 * headers.len());
-    line.push_str(method.as_str());
-    line.push(' ');
-    target.push_to(&mut line);
-    line.push_str(" HTTP/1.1\r\n");
-    let mut head = line.into_bytes();
-    write_field(&mut head, &header::HOST, &[host.as_bytes()]);
+    head.reserve(128 + target.longest() + 48 * headers.len());
+    head.extend_from_slice(method.as_str().as_bytes());
+    head.push(b' ');
+    target.push_to(head);
+    head.extend_from_slice(b" HTTP/1.1\r\n");
+    write_field(head, &header::HOST, &[host.as_bytes()]);
     let mut cookies = Some(header::COOKIE);
     for (name, value) in headers {
         if is_replaced(name) || is_hop_by_hop(name) || is_ours(name) || named.contains(name) {
@@ -65,17 +66,16 @@ pub(crate) fn head(
             &header::COOKIE => {
                 if let Some(name) = cookies.take() {
                     let crumbs: Vec<&[u8]> = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
-                    write_field(&mut head, &name, &crumbs);
+                    write_field(head, &name, &crumbs);
                 }
             }
-            name => write_field(&mut head, name, &[value.as_bytes()]),
+            name => write_field(head, name, &[value.as_bytes()]),
         }
     }
     if let Some(length) = length {
-        write_field(&mut head, &header::CONTENT_LENGTH, &[HeaderValue::from(length).as_bytes()]);
+        write_field(head, &header::CONTENT_LENGTH, &[HeaderValue::from(length).as_bytes()]);
     }
     head.extend_from_slice(b"\r\n");
-    head
 }
 
 /// One line; several values are joined as those of `Cookie` are.
@@ -110,7 +110,8 @@ mod tests {
     fn sent(fields: &[(&'static str, &'static str)], length: Option<u64>, served: bool) -> Vec<String> {
         let host = HeaderValue::from_static("up");
         let target = Target { path: "/p", query: Some("a=1"), removed: &[], added: &[] };
-        let head = head(&Method::PUT, target, &headers(fields), &host, length, served);
+        let mut head = Vec::new();
+        push_head(&mut head, &Method::PUT, target, &headers(fields), &host, length, served);
         let text = String::from_utf8(head).unwrap();
         let lines = text.strip_prefix("PUT /p?a=1 HTTP/1.1\r\n").unwrap().strip_suffix("\r\n\r\n").unwrap();
         lines.split("\r\n").map(str::to_owned).collect()

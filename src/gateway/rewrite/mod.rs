@@ -3,6 +3,6 @@
 mod headers;
 mod query;
 
-pub(super) use headers::{head, is_hop_by_hop, is_ours, named_by_connection};
+pub(super) use headers::{is_hop_by_hop, is_ours, named_by_connection, push_head};
 pub(super) use query::Target;
 pub use query::{Pair, target, values};

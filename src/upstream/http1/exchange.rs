@@ -4,78 +4,21 @@ use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hyper::Response;
 use tokio::time::Instant;
 
 use super::Malformed;
+use super::connection::{Connection, Progress};
 use super::reader::{AnswerReader, BodyStep};
 use super::sending::{Sending, Unsent};
-use crate::egress::OpenConnection;
 use crate::upstream::RequestBody;
-use crate::upstream::alarm::Alarm;
-use crate::upstream::stream::Stream;
-
-/// Kept by an idle connection for its next answer, in bytes; a buffer that has grown beyond it is given back.
-const KEPT_BUFFER: usize = 16 * 1024;
-
-/// An open connection.
-pub(in crate::upstream) struct Connection {
-    stream: Stream,
-    received: BytesMut,
-    alarm: Alarm,
-    _open: OpenConnection,
-    /// From when on it carries no further request.
-    end: Instant,
-}
-
-impl Connection {
-    /// `life` is how long it may be used from now on.
-    pub(in crate::upstream) fn new(stream: Stream, life: Duration, open: OpenConnection) -> Self {
-        let end = Instant::now() + life;
-        Self { stream, received: BytesMut::new(), alarm: Alarm::default(), _open: open, end }
-    }
-
-    /// Whether its life is over.
-    pub(in crate::upstream) fn has_ended(&self, now: Instant) -> bool {
-        now >= self.end
-    }
-
-    /// Whether a request may be sent on it; see [`Stream::seems_quiet`].
-    pub(in crate::upstream) fn seems_usable(&self) -> bool {
-        self.received.is_empty() && self.stream.seems_quiet()
-    }
-
-    /// The same for certain, for one system call.
-    pub(in crate::upstream) fn is_usable(&self) -> bool {
-        self.received.is_empty() && self.stream.is_quiet()
-    }
-}
 
 /// A request on its way out, and its answer on its way in. Dropping it closes the connection.
 pub(in crate::upstream) struct Exchange<B> {
-    connection: Connection,
-    /// The request's, as it goes out.
-    head: Vec<u8>,
+    connection: Box<Connection>,
     /// `None` when all of the request is out, or no more of it can be.
     sending: Option<Sending<B>>,
-    reader: AnswerReader,
-    progress: Progress,
-}
-
-/// What has happened so far.
-#[derive(Default)]
-struct Progress {
-    written: bool,
-    read: bool,
-    /// When bytes were last written; when waiting began, if none were.
-    last_write: Option<Instant>,
-    /// Since when there has been nothing to read.
-    silent_since: Option<Instant>,
-    /// Why the request could not be written to its end.
-    unsent: Option<io::Error>,
-    /// The other side has ended the connection.
-    closed: bool,
 }
 
 /// Why there is no answer, or no rest of one.
@@ -92,20 +35,27 @@ pub(in crate::upstream) enum ExchangeError {
 }
 
 impl<B: RequestBody> Exchange<B> {
-    /// Begins; `to_head` if the request's method is HEAD.
-    pub(in crate::upstream) fn new(connection: Connection, head: Vec<u8>, body: B, to_head: bool) -> Self {
-        let sending = Some(Sending::new(body));
-        Self { connection, head, sending, reader: AnswerReader::new(to_head), progress: Progress::default() }
+    /// Begins, with the head that `push_head` writes; `to_head` if the request's method is HEAD.
+    pub(in crate::upstream) fn new(
+        mut connection: Box<Connection>,
+        push_head: impl FnOnce(&mut Vec<u8>),
+        body: B,
+        to_head: bool,
+    ) -> Self {
+        push_head(&mut connection.head);
+        connection.reader = AnswerReader::new(to_head);
+        connection.progress = Progress::default();
+        Self { connection, sending: Some(Sending::new(body)) }
     }
 
     /// Whether the connection has taken any byte of the request.
     pub(in crate::upstream) fn has_written(&self) -> bool {
-        self.progress.written
+        self.connection.progress.written
     }
 
     /// Whether any byte of an answer has come.
     pub(in crate::upstream) fn has_read(&self) -> bool {
-        self.progress.read
+        self.connection.progress.read
     }
 
     /// The answer's head, at most `patience` after the last byte of the request that could be written.
@@ -118,7 +68,7 @@ impl<B: RequestBody> Exchange<B> {
         loop {
             match self.poll_read(cx) {
                 Poll::Pending => {
-                    let since = *self.progress.last_write.get_or_insert_with(Instant::now);
+                    let since = *self.connection.progress.last_write.get_or_insert_with(Instant::now);
                     ready!(self.connection.alarm.poll(cx, since + patience));
                     return Poll::Ready(Err(ExchangeError::Silent(patience)));
                 }
@@ -126,7 +76,8 @@ impl<B: RequestBody> Exchange<B> {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.unanswered(io::ErrorKind::UnexpectedEof.into()))),
                 Poll::Ready(Ok(_)) => {}
             }
-            if let Some(head) = self.reader.head(&mut self.connection.received).map_err(ExchangeError::Malformed)? {
+            let Connection { reader, received, .. } = &mut *self.connection;
+            if let Some(head) = reader.head(received).map_err(ExchangeError::Malformed)? {
                 return Poll::Ready(Ok(head));
             }
         }
@@ -139,8 +90,8 @@ impl<B: RequestBody> Exchange<B> {
         patience: Duration,
     ) -> Poll<Result<Option<Bytes>, ExchangeError>> {
         loop {
-            let Connection { received, .. } = &mut self.connection;
-            match self.reader.body(received, self.progress.closed).map_err(ExchangeError::Malformed)? {
+            let Connection { reader, received, progress, .. } = &mut *self.connection;
+            match reader.body(received, progress.closed).map_err(ExchangeError::Malformed)? {
                 BodyStep::Data(data) => return Poll::Ready(Ok(Some(data))),
                 BodyStep::End => return Poll::Ready(Ok(None)),
                 BodyStep::Wait => {}
@@ -149,22 +100,22 @@ impl<B: RequestBody> Exchange<B> {
             self.poll_sending(cx)?;
             match self.poll_read(cx) {
                 Poll::Pending => {
-                    let since = *self.progress.silent_since.get_or_insert_with(Instant::now);
+                    let since = *self.connection.progress.silent_since.get_or_insert_with(Instant::now);
                     ready!(self.connection.alarm.poll(cx, since + patience));
                     return Poll::Ready(Err(ExchangeError::Silent(patience)));
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(ExchangeError::Io(error))),
-                Poll::Ready(Ok(0)) => self.progress.closed = true,
-                Poll::Ready(Ok(_)) => self.progress.silent_since = None,
+                Poll::Ready(Ok(0)) => self.connection.progress.closed = true,
+                Poll::Ready(Ok(_)) => self.connection.progress.silent_since = None,
             }
         }
     }
 
     /// The whole body, where all of it has come with the head.
     pub(in crate::upstream) fn take_whole(&mut self) -> Option<Bytes> {
-        let received = &mut self.connection.received;
-        self.reader.left().filter(|&left| left <= received.len() as u64)?;
-        match self.reader.body(received, false) {
+        let Connection { reader, received, .. } = &mut *self.connection;
+        reader.left().filter(|&left| left <= received.len() as u64)?;
+        match reader.body(received, false) {
             Ok(BodyStep::Data(data)) => Some(data),
             Ok(BodyStep::End) => Some(Bytes::new()),
             Ok(BodyStep::Wait) | Err(_) => None,
@@ -173,44 +124,41 @@ impl<B: RequestBody> Exchange<B> {
 
     /// Whether all of the answer has been given out, as far as can be known.
     pub(in crate::upstream) fn at_end(&self) -> bool {
-        self.reader.at_end()
+        self.connection.reader.at_end()
     }
 
     /// How many bytes of the answer's body are still to come, where that is known.
     pub(in crate::upstream) fn left(&self) -> Option<u64> {
-        self.reader.left()
+        self.connection.reader.left()
     }
 
     /// The connection, if it may carry another exchange: both messages are through, and nothing stands behind the answer.
-    pub(in crate::upstream) fn finish(self) -> Option<Connection> {
+    pub(in crate::upstream) fn finish(self) -> Option<Box<Connection>> {
         let mut connection = self.connection;
-        let through = self.sending.is_none() && self.progress.unsent.is_none() && self.reader.keeps_alive();
+        let through = self.sending.is_none() && connection.progress.unsent.is_none() && connection.reader.keeps_alive();
         if !through || !connection.received.is_empty() {
             return None;
         }
-        connection.stream.shrink();
-        if connection.received.capacity() > KEPT_BUFFER {
-            connection.received = BytesMut::new();
-        }
+        connection.rest();
         Some(connection)
     }
 
     /// Writes on, as far as the connection takes it. Where it takes no more, an answer may have come all the same.
     fn poll_sending(&mut self, cx: &mut Context<'_>) -> Result<(), ExchangeError> {
         let Some(sending) = &mut self.sending else { return Ok(()) };
-        let progress = &mut self.progress;
+        let Connection { stream, head, progress, .. } = &mut *self.connection;
         let wrote = || {
             progress.written = true;
             progress.last_write = Some(Instant::now());
         };
-        let Poll::Ready(outcome) = sending.poll(cx, &mut self.connection.stream, &self.head, wrote) else {
+        let Poll::Ready(outcome) = sending.poll(cx, stream, head, wrote) else {
             return Ok(());
         };
         self.sending = None;
         match outcome {
             Ok(()) => Ok(()),
             Err(Unsent::Io(error)) => {
-                self.progress.unsent = Some(error);
+                self.connection.progress.unsent = Some(error);
                 Ok(())
             }
             Err(Unsent::Body(error)) => Err(ExchangeError::Body(error)),
@@ -218,14 +166,14 @@ impl<B: RequestBody> Exchange<B> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let Connection { stream, received, .. } = &mut self.connection;
+        let Connection { stream, received, progress, .. } = &mut *self.connection;
         let length = ready!(stream.poll_read(cx, received))?;
-        self.progress.read |= length > 0;
+        progress.read |= length > 0;
         Poll::Ready(Ok(length))
     }
 
     /// Why the request could not be written says more than that nothing can be read.
     fn unanswered(&mut self, error: io::Error) -> ExchangeError {
-        ExchangeError::Io(self.progress.unsent.take().unwrap_or(error))
+        ExchangeError::Io(self.connection.progress.unsent.take().unwrap_or(error))
     }
 }

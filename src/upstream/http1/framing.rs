@@ -19,60 +19,77 @@ pub(super) enum Framing {
     UntilClose,
 }
 
-impl Framing {
-    /// The rules of RFC 9112 §6.3 in their order. `to_head`: the answer is to a HEAD request.
-    pub(super) fn of(
-        version: Version,
-        status: StatusCode,
-        headers: &HeaderMap,
-        to_head: bool,
-    ) -> Result<Self, Malformed> {
-        if to_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-            return Ok(Self::Length(0));
+/// What an answer's fields say of its body's end and its connection's, found in one pass over them.
+#[derive(Debug, Default)]
+pub(super) struct Framed {
+    /// How many transfer codings there are.
+    codings: usize,
+    /// One of them is `chunked`.
+    chunked: bool,
+    /// One length, however often it is repeated (§6.3, rule 5).
+    length: Option<Result<u64, Malformed>>,
+    close: bool,
+    keep_alive: bool,
+}
+
+impl Framed {
+    pub(super) fn by(headers: &HeaderMap) -> Self {
+        let mut framed = Self::default();
+        for (name, value) in headers {
+            match *name {
+                header::TRANSFER_ENCODING => elements(value).for_each(|coding| framed.add_coding(coding)),
+                header::CONTENT_LENGTH => elements(value).for_each(|length| framed.add_length(length)),
+                header::CONNECTION => elements(value).for_each(|option| framed.add_option(option)),
+                _ => {}
+            }
         }
-        if headers.contains_key(header::TRANSFER_ENCODING) {
+        framed
+    }
+
+    fn add_coding(&mut self, coding: &[u8]) {
+        self.codings += 1;
+        self.chunked |= coding.eq_ignore_ascii_case(b"chunked");
+    }
+
+    fn add_length(&mut self, length: &[u8]) {
+        // `parse` would take a sign.
+        let digits = length.iter().all(u8::is_ascii_digit);
+        let text = std::str::from_utf8(length).ok().filter(|_| digits);
+        let length = text.and_then(|text| text.parse().ok()).filter(|length| *length <= LONGEST);
+        let length = length.ok_or(Malformed::Length);
+        let agrees = self.length.is_none_or(|before| before == length);
+        self.length = Some(if agrees { length } else { Err(Malformed::Length) });
+    }
+
+    fn add_option(&mut self, option: &[u8]) {
+        self.close |= option.eq_ignore_ascii_case(b"close");
+        self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+    }
+
+    /// The rules of RFC 9112 §6.3 in their order. `to_head`: the answer is to a HEAD request.
+    pub(super) fn body(&self, version: Version, status: StatusCode, to_head: bool) -> Result<Framing, Malformed> {
+        if to_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+            return Ok(Framing::Length(0));
+        }
+        if self.codings > 0 {
             // No other coding was offered (RFC 9112 §7.4). With one that we do not undo, the caller would get bytes that
             // no field explains any more.
-            let mut codings = tokens(headers, header::TRANSFER_ENCODING);
-            let is_chunked = codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
-            let sound = is_chunked && codings.next().is_none() && version == Version::HTTP_11;
-            return if sound { Ok(Self::Chunked) } else { Err(Malformed::TransferCoding) };
+            let sound = self.chunked && self.codings == 1 && version == Version::HTTP_11;
+            return if sound { Ok(Framing::Chunked) } else { Err(Malformed::TransferCoding) };
         }
-        Ok(content_length(headers)?.map_or(Self::UntilClose, Self::Length))
+        Ok(self.length.transpose()?.map_or(Framing::UntilClose, Framing::Length))
     }
 
-    /// Whether the connection may be kept when the body has come to its end.
-    pub(super) fn keeps_alive(self, version: Version, headers: &HeaderMap) -> bool {
-        let named = |option: &str| {
-            headers.contains_key(header::CONNECTION)
-                && tokens(headers, header::CONNECTION).any(|token| token.eq_ignore_ascii_case(option.as_bytes()))
-        };
+    /// Whether the connection may be kept when the `body` has come to its end.
+    pub(super) fn keeps_alive(&self, version: Version, body: Framing) -> bool {
         // Both framings at once are how smuggled answers look (§6.3): the body counts, the connection does not.
-        let doubtful = self == Self::Chunked && headers.contains_key(header::CONTENT_LENGTH);
-        let persistent =
-            if version == Version::HTTP_11 { !named("close") } else { named("keep-alive") && !named("close") };
-        persistent && self != Self::UntilClose && !doubtful
+        let doubtful = body == Framing::Chunked && self.length.is_some();
+        let persistent = !self.close && (version == Version::HTTP_11 || self.keep_alive);
+        persistent && body != Framing::UntilClose && !doubtful
     }
 }
 
-/// One length, however often it is repeated (§6.3, rule 5).
-fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
-    let mut found = None;
-    for value in tokens(headers, header::CONTENT_LENGTH) {
-        // `parse` would take a sign.
-        let digits = value.iter().all(u8::is_ascii_digit);
-        let text = std::str::from_utf8(value).ok().filter(|_| digits);
-        let length = text.and_then(|text| text.parse().ok()).filter(|length| *length <= LONGEST);
-        let length = length.ok_or(Malformed::Length)?;
-        if found.replace(length).is_some_and(|before| before != length) {
-            return Err(Malformed::Length);
-        }
-    }
-    Ok(found)
-}
-
-/// The elements of a comma-separated field, over all its lines; empty ones too.
-fn tokens(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &[u8]> {
-    let lines = headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
-    lines.flat_map(|line| line.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
+/// The elements of a comma-separated field; empty ones too.
+fn elements(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    line.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }

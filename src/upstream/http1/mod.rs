@@ -8,6 +8,7 @@
 //! and the fuzz target `answer` hold it against hyper's on the same bytes.
 
 mod chunked;
+mod connection;
 mod exchange;
 mod framing;
 mod head;
@@ -15,6 +16,7 @@ mod malformed;
 mod reader;
 mod sending;
 
-pub(super) use exchange::{Connection, Exchange, ExchangeError};
+pub(super) use connection::Connection;
+pub(super) use exchange::{Exchange, ExchangeError};
 pub use malformed::Malformed;
 pub use reader::{AnswerReader, BodyStep};

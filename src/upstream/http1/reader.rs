@@ -6,7 +6,7 @@ use memchr::memmem;
 
 use super::Malformed;
 use super::chunked::Chunks;
-use super::framing::Framing;
+use super::framing::{Framed, Framing};
 use super::head;
 
 /// Bytes of a head that are parsed anew whenever some are added.
@@ -78,8 +78,9 @@ impl AnswerReader {
     }
 
     fn begin_body(&mut self, head: &Response<()>) -> Result<(), Malformed> {
-        let framing = Framing::of(head.version(), head.status(), head.headers(), self.to_head)?;
-        self.keeps_alive = framing.keeps_alive(head.version(), head.headers());
+        let framed = Framed::by(head.headers());
+        let framing = framed.body(head.version(), head.status(), self.to_head)?;
+        self.keeps_alive = framed.keeps_alive(head.version(), framing);
         self.body = match framing {
             Framing::Length(length) => Body::Length(length),
             Framing::Chunked => Body::Chunked(Chunks::new()),
