@@ -1,5 +1,7 @@
 //! No secret is in what goes to a collector, nor in what the log says about it.
 
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::HEXLOWER;
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue, LOCATION};
 use wxgate::sandbox::{Account, DEFAULT_APPID, Fault, HangUp, Kind, STABLE, Sandbox, Settings};
@@ -23,8 +25,10 @@ async fn no_secret_is_in_a_span_or_in_what_the_log_says_of_them() {
     let mut collector = Collector::start().await;
     let keys = format!(
         "log = {{ level = 'trace', access = 'all' }}\nheal.pause = '1ms'\n\
+         [[listen]]\naddress = '127.0.0.1:0'\nadmit = ['bearer']\n[[caller]]\nname = 'crm'\nsecrets = ['{}']\n\
          [[account]]\nname = 'main'\nappid = '{DEFAULT_APPID}'\nsecret = '{APP_SECRET}'\n\
          {}headers = [{{ name = 'x-api-key', value = '{API_KEY}' }}]\n",
+        HEXLOWER.encode(digest(&SHA256, VIRTUAL_SECRET.as_bytes()).as_ref()),
         collector.traces("")
     );
     let mut program = Program::run(&config_text(&wechat.base_url(), &keys));
@@ -46,7 +50,9 @@ async fn no_secret_is_in_a_span_or_in_what_the_log_says_of_them() {
     newest.iter().for_each(|token| secrets.add(token));
     let exports: Vec<_> = [refused].into_iter().chain(collector.unasked()).collect();
     let shown = exports.iter().map(|export| format!("{:#?}", export.message)).collect::<String>();
-    for expected in ["/wxa/refused", "wait for a fresh token", "upstream_broke_off", "no_account", "jscode2session"] {
+    for expected in
+        ["/wxa/refused", "\"crm\"", "wait for a fresh token", "upstream_broke_off", "no_account", "jscode2session"]
+    {
         assert!(shown.contains(expected), "{expected} is not traced, and nothing is shown by this");
     }
     for export in &exports {

@@ -68,6 +68,8 @@ pub(super) fn state(headers: &HeaderMap) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const WHOLE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -97,6 +99,30 @@ mod tests {
             let value =
                 if to.len() > 3 && to.starts_with('-') { WHOLE.replacen("00-", "01-", 1) } else { WHOLE.to_owned() };
             assert_eq!(of(&value.replacen(from, to, 1)), expected(sampled), "{to}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_was_written(trace in 1_u128.., span in 1_u64.., flags: u8) {
+            let value = format!("00-{trace:032x}-{span:016x}-{flags:02x}");
+            let parent = Parent { trace: trace.to_be_bytes(), span: span.to_be_bytes(), sampled: flags % 2 == 1 };
+            prop_assert_eq!(of(&value), Some(parent));
+        }
+
+        #[test]
+        fn nothing_that_comes_in_is_read_as_something_else(
+            value in prop::collection::vec(any::<u8>(), 0..80), at in 0_usize..55, byte: u8,
+        ) {
+            let mut nearly = WHOLE.as_bytes().to_vec();
+            nearly[at] = byte;
+            for value in [value, nearly] {
+                let written = parse(&value).map(|parent| {
+                    let [trace, span] = [HEXLOWER.encode(&parent.trace), HEXLOWER.encode(&parent.span)];
+                    format!("-{trace}-{span}-").into_bytes()
+                });
+                prop_assert!(written.is_none_or(|written| value[2..53] == written));
+            }
         }
     }
 
