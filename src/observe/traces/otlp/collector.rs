@@ -18,6 +18,8 @@ use crate::secret::ExposeSecret;
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// How long a connection is kept for the next batch: less than servers and what stands before them do.
+const IDLE: Duration = Duration::from_secs(15);
 /// Bytes of an answer that are looked at; it has two fields.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
@@ -57,6 +59,7 @@ impl Collector {
             .http1_only()
             .default_headers(fields(config))
             .timeout(config.timeout)
+            .pool_idle_timeout(IDLE)
             .build()
             .map_err(failed)?;
         let attributes = vec![text("service.name", &*config.service_name), text("service.version", VERSION)];

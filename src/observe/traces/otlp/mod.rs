@@ -2,8 +2,8 @@
 //!
 //! The messages are those of `opentelemetry-proto`; the SDK above them is not used. Its spans cost their making on the way
 //! of a request, where one note in the end does. Its batch processor has a thread of its own that blocks on the exporter,
-//! and counts what it drops for nobody; its exporter takes endpoint and fields from the environment too, past the
-//! configuration, and leaves no say over trust, retries or what the log is told.
+//! and what it drops is in its log and in no metric. Its exporter adds fields from the environment to those of the
+//! configuration, and tells a collector that is away from one that refuses by a text alone.
 
 mod attributes;
 mod batches;

@@ -1,7 +1,6 @@
 //! The caller's span, as its head says (W3C Trace Context).
 //!
-//! The SDK's own reader takes no version 00 with a flag that it does not know, such as that for random ids of Level 2,
-//! though §3.2.2.5 has unknown flags ignored.
+//! The SDK's own reader is not strict: ids may be short or signed there, and white space or a hyphen may follow.
 
 use data_encoding::HEXLOWER;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -135,6 +134,9 @@ mod tests {
             &format!("{WHOLE}-more"),
             &format!("{WHOLE} "),
             &WHOLE.to_uppercase(),
+            &WHOLE.replace("-0af", "-+af"),
+            &WHOLE.replace("-0af", "-af"),
+            &WHOLE.replace("-01", "-1"),
             &WHOLE.replacen("00-", "ff-", 1),
             &WHOLE.replacen("00-", "0g-", 1),
             &WHOLE.replacen("00-", "01-", 1).replace("-01", "-01x"),
