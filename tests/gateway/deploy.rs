@@ -90,7 +90,9 @@ async fn every_metric_and_label_in_them_is_exported() {
 #[tokio::test]
 async fn everything_that_is_exported_is_on_the_dashboard() {
     let shown: BTreeSet<String> = dashboard().iter().flat_map(|text| named(text)).map(|(metric, _)| metric).collect();
-    for metric in exported().await.into_keys() {
+    // One dashboard for all builds: what only some of them export is not on it.
+    let everywhere = |metric: &String| metric != "wxgate_spans_total" || !cfg!(feature = "otlp");
+    for metric in exported().await.into_keys().filter(everywhere) {
         let histogram = ["_sum", "_count", "_bucket"].into_iter().find_map(|part| metric.strip_suffix(part));
         let shown_as = histogram.map_or(metric.clone(), |family| format!("{family}_bucket"));
         assert!(shown.contains(&shown_as), "{metric} is not on the dashboard");
