@@ -17,11 +17,12 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::caller_io::CallerIo;
 use super::drive::{Ended, Farewell, drive};
 use super::handshake::{Secured, handshake};
 use super::open::{Place, Share};
 use super::protocol::{http1, http2};
-use super::pulse::{CallerIo, Protocol, Pulse, Tracked};
+use super::pulse::{Protocol, Pulse, Tracked};
 use super::rest::Rest;
 use super::socket::{AcceptedSocket, Socket};
 use super::{Arrival, FRESH, Handler, Limits};

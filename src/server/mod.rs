@@ -5,6 +5,7 @@
 //! callers could all land on one worker.
 
 mod accept;
+mod caller_io;
 mod connection;
 mod drive;
 mod handshake;

@@ -12,12 +12,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::Timeouts;
 use super::rest::REST;
-use super::socket::Socket;
 use super::stream::{PIECE, Taking};
 
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +132,8 @@ impl Pulse {
         !self.bytes_begin_heads && self.untouched.get()
     }
 
-    fn received(&self) {
+    /// Bytes have come.
+    pub(super) fn received(&self) {
         self.untouched.set(false);
         if let Phase::Idle(_) = self.phase.get()
             && self.bytes_begin_heads
@@ -143,7 +142,8 @@ impl Pulse {
         }
     }
 
-    fn sent<T>(&self, outcome: &Poll<io::Result<T>>) {
+    /// The caller took what was written, or did not.
+    pub(super) fn sent<T>(&self, outcome: &Poll<io::Result<T>>) {
         match outcome {
             Poll::Ready(_) => self.blocked_since.set(None),
             Poll::Pending if self.blocked_since.get().is_none() => self.blocked_since.set(Some(Instant::now())),
@@ -162,75 +162,6 @@ impl Drop for Busy {
         if left == 0 {
             self.0.phase.set(Phase::Idle(Instant::now()));
         }
-    }
-}
-
-/// The caller's socket, which keeps the [`Pulse`].
-pub(super) struct CallerIo {
-    socket: Socket,
-    pulse: Rc<Pulse>,
-    /// Comes before all that is yet to be read.
-    read: Bytes,
-}
-
-impl CallerIo {
-    /// `read` has come already.
-    pub(super) fn new(socket: Socket, read: Bytes, pulse: Rc<Pulse>) -> Self {
-        Self { socket, read, pulse }
-    }
-
-    pub(super) fn into_socket(self) -> Socket {
-        self.socket
-    }
-}
-
-impl AsyncRead for CallerIo {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.read.is_empty() {
-            let length = self.read.len().min(buffer.remaining());
-            buffer.put_slice(&self.read.split_to(length));
-            self.pulse.received();
-            return Poll::Ready(Ok(()));
-        }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
-            self.pulse.received();
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for CallerIo {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.pulse.sent(&outcome);
-        outcome
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.socket).poll_write_vectored(cx, buffers);
-        self.pulse.sent(&outcome);
-        outcome
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    /// TLS takes bytes that it cannot send yet.
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.socket).poll_flush(cx);
-        self.pulse.sent(&outcome);
-        outcome
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }
 

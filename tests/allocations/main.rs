@@ -1,4 +1,5 @@
-//! Allocations a request on warm connections: docs/performance.md has the figures and the reasons.
+//! Allocations a request on warm connections, and what a connection at rest keeps: docs/performance.md has the figures
+//! and the reasons.
 //!
 //! The allocator counts for the whole process, so nothing but the gateway may allocate while it does: WeChat, behind TLS,
 //! is a process of its own, and the caller has buffers of a fixed size.
@@ -9,6 +10,7 @@
 #[path = "../gateway/authority.rs"]
 mod authority;
 mod caller;
+mod rest;
 #[path = "../gateway/support.rs"]
 #[allow(dead_code, reason = "the vocabulary of another suite, of which this one needs some words")]
 mod support;
@@ -37,12 +39,13 @@ const BUDGETS: [(&str, &str, &str, usize); 3] = [
 ];
 
 #[tokio::test]
-async fn a_request_takes_few_allocations() {
+async fn a_request_takes_few_allocations_and_a_connection_at_rest_little_memory() {
     let wechat = WeChat::start();
     let keys = format!("{}{}", wechat.ca_file(), account());
     let gateway = Gateway::at(wechat.base_url(), &keys).await;
     let address = gateway.address;
     spawn_blocking(move || measure(Caller::connect(address))).await.unwrap();
+    rest::measure(address).await;
 }
 
 fn measure(mut caller: Caller) {
