@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::measured::run;
 
-/// One request at a time. Another compiler or another C library may take some hundred more or less than the figure in
+/// One request at a time, and many of them: what aws-lc takes to gather its entropy at the start differs by some millions
+/// from run to run. Another compiler or another C library may take some hundred more or less than the figure in
 /// docs/performance.md, and so do two runs; beyond this, something was added that every request pays for.
 const BUDGET: u64 = 31_000;
 
@@ -12,7 +13,7 @@ const BUDGET: u64 = 31_000;
 #[ignore = "takes valgrind and the release build"]
 async fn a_request_takes_few_instructions() {
     const FEW: usize = 300;
-    const MANY: usize = 5_300;
+    const MANY: usize = 15_300;
     let (short, long) = (total(&run(callgrind, 1, FEW).await), total(&run(callgrind, 1, MANY).await));
     let each = (long - short) / (MANY - FEW) as u64;
     println!("{each} instructions a request, of {BUDGET}");
