@@ -61,11 +61,11 @@ pub(super) fn refusal(error: &Error) -> Response<ReplyBody> {
 }
 
 fn strip(headers: &mut HeaderMap) {
-    let mut removed = named_by_connection(headers);
-    removed.extend(headers.keys().filter(|name| is_hop_by_hop(name) || is_ours(name)).cloned());
+    let mut removed: Vec<_> = headers.keys().filter(|name| is_hop_by_hop(name) || is_ours(name)).cloned().collect();
     if removed.contains(&header::TRANSFER_ENCODING) {
         removed.push(header::CONTENT_LENGTH); // it does not count beside the chunks (RFC 9112 §6.3)
     }
+    removed.extend(named_by_connection(headers));
     for name in removed {
         headers.remove(name);
     }
@@ -265,5 +265,6 @@ mod tests {
         others.sort();
         assert_eq!(others, ["location: /a?x=1", "wechatmp-signature: s", "x-echo: [redacted]"]);
         assert_eq!(links, ["link: </a>", "link: </b>", "link: </c>"], "in their order");
+        assert_eq!(hidden(&[("connection", "transfer-encoding"), ("content-length", "9")]), ["content-length: 9"]);
     }
 }

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
 use super::protocol::Graceful;
@@ -22,7 +23,7 @@ pub(super) enum Ended {
 
 /// When a connection begins to end.
 pub(super) struct Farewell<'a, F> {
-    /// Nothing is due before this has left [`Stage::Running`].
+    /// Nothing is due before this has been advanced beyond [`Stage::Running`].
     pub(super) stage: &'a Follower,
     pub(super) due: F,
 }
@@ -30,7 +31,8 @@ pub(super) struct Farewell<'a, F> {
 /// Lets a connection run to its end or its rest; from its `farewell` on, it ends with what it is doing.
 ///
 /// The farewell and the deadline are asked only when something may have happened to them. Each has this task's waker from
-/// the first time, and asking again would take two locks a request.
+/// the first time, and asking again would take two locks a request. They are asked outside the task's budget: when a
+/// connection has used that up, they would be pending without a waker.
 pub(super) async fn drive(
     mut connection: Pin<&mut impl Graceful>,
     pulse: &Pulse,
@@ -38,7 +40,7 @@ pub(super) async fn drive(
     farewell: Farewell<'_, impl Future<Output = ()>>,
 ) -> Ended {
     let Farewell { stage, due: farewell } = farewell;
-    let mut farewell = pin!(farewell);
+    let mut farewell = pin!(unconstrained(farewell));
     let mut farewell_wakes = false;
     let mut ending = None;
     let look = pulse.look(&timeouts);
@@ -75,7 +77,7 @@ pub(super) async fn drive(
             if deadline_wakes && !deadline.is_elapsed() {
                 return Poll::Pending;
             }
-            deadline_wakes = deadline.as_mut().poll(cx).is_pending();
+            deadline_wakes = pin!(unconstrained(deadline.as_mut())).poll(cx).is_pending();
             if deadline_wakes {
                 return Poll::Pending;
             }
@@ -122,4 +124,71 @@ enum Outcome {
     Ended(hyper::Result<()>),
     GivenUp,
     AtRest,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Context;
+    use std::time::Duration;
+
+    use tokio::task::coop::consume_budget;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::server::pulse::Protocol;
+    use crate::stage::control;
+
+    const TIMEOUTS: Timeouts =
+        Timeouts { head: Duration::from_secs(15), idle: Duration::from_secs(75), send: Duration::from_secs(30) };
+
+    /// A connection that uses up all that its task may do in one turn, and then says nothing more.
+    #[derive(Default)]
+    struct Greedy {
+        has_been_asked: bool,
+    }
+
+    impl Future for Greedy {
+        type Output = hyper::Result<()>;
+
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+            if !std::mem::replace(&mut self.has_been_asked, true) {
+                while pin!(consume_budget()).poll(cx).is_ready() {}
+            }
+            Poll::Pending
+        }
+    }
+
+    impl Graceful for Greedy {
+        fn graceful_shutdown(self: Pin<&mut Self>) {}
+
+        fn poll_rest(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_uses_up_its_turn_keeps_its_deadline() {
+        let (control, pulse) = (control(), Pulse::new(Protocol::Http2));
+        let farewell = Farewell { stage: &control.follow(), due: std::future::pending() };
+        let mut connection = pin!(Greedy::default());
+        let ended = drive(connection.as_mut(), &pulse, TIMEOUTS, farewell);
+        assert_eq!(timeout(2 * TIMEOUTS.idle, ended).await, Ok(Ended::Over));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_uses_up_its_turn_hears_of_a_drain_and_of_every_stage_before() {
+        let (control, pulse) = (control(), Pulse::new(Protocol::Http2));
+        let farewell = Farewell { stage: &control.follow(), due: control.reached(Stage::Draining) };
+        // In a task of its own, since whatever wakes the connection's task would have it look at everything.
+        let stages = control.clone();
+        tokio::spawn(async move {
+            for stage in [Stage::Leaving, Stage::Draining] {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                stages.advance(stage);
+            }
+        });
+        let (begun, mut connection) = (Instant::now(), pin!(Greedy::default()));
+        let ended = timeout(Duration::from_secs(5), drive(connection.as_mut(), &pulse, TIMEOUTS, farewell)).await;
+        assert_eq!((ended, begun.elapsed().as_secs()), (Ok(Ended::Over), 2));
+    }
 }

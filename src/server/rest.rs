@@ -3,6 +3,7 @@
 //! hyper holds two buffers of 8 KiB and its own state for each connection, whatever it does. Most kept connections do
 //! nothing most of the time.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,34 +27,38 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    /// Waits for a byte, and returns it with the socket. `None` when there is nothing more to come, or the connection
-    /// was idle for `longest` altogether, or is draining: then it is closed, in order.
+    /// Waits for the first byte of a request, and returns it with the socket. `None` when there is nothing more to come, or
+    /// the connection was idle for `longest` altogether, or is draining: then it is closed, in order.
     pub(super) async fn end(
         mut self,
         longest: Duration,
         draining: impl Future<Output = ()>,
     ) -> Option<(Socket, Bytes)> {
-        // The beginning of a head, which came together with the request before it.
-        if !self.read.is_empty() {
-            return Some((self.socket, self.read));
-        }
-        // A byte, and not word that there is something to read: in TLS that may be a message of its own, and an end is
-        // answered here.
-        let mut first = [0];
-        let read = tokio::select! {
-            biased;
-            read = timeout_at(self.since + longest, self.socket.read(&mut first)) => read.unwrap_or(Ok(0)),
-            () = draining => Ok(0),
-        };
-        match read {
-            Ok(0) => {
-                let _ = timeout(FRESH, self.socket.shutdown()).await;
-                None
+        let mut draining = pin!(draining);
+        loop {
+            // The beginning of a head may have come together with the request before it. Empty lines are none
+            // (RFC 9112 §2.2); some callers send one behind a body.
+            if let Some(begin) = self.read.iter().position(|byte| !b"\r\n".contains(byte)) {
+                return Some((self.socket, self.read.slice(begin..)));
             }
-            Ok(_) => Some((self.socket, Bytes::copy_from_slice(&first))),
-            Err(error) => {
-                tracing::trace!(%error, "a caller's connection ended at rest");
-                None
+            // A byte, and not word that there is something to read: in TLS that may be a message of its own, and an end
+            // is answered here.
+            let mut first = [0];
+            let read = tokio::select! {
+                biased;
+                read = timeout_at(self.since + longest, self.socket.read(&mut first)) => read.unwrap_or(Ok(0)),
+                () = &mut draining => Ok(0),
+            };
+            match read {
+                Ok(0) => {
+                    let _ = timeout(FRESH, self.socket.shutdown()).await;
+                    return None;
+                }
+                Ok(_) => self.read = Bytes::copy_from_slice(&first),
+                Err(error) => {
+                    tracing::trace!(%error, "a caller's connection ended at rest");
+                    return None;
+                }
             }
         }
     }

@@ -224,6 +224,21 @@ async fn the_beginning_of_a_head_that_came_with_the_request_before_is_not_lost_b
 }
 
 #[tokio::test]
+async fn empty_lines_between_requests_do_not_end_a_rest() {
+    on_each(async |kind| {
+        let mut line = Line::open(kind).await;
+        line.write("POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx\r\n").await;
+        assert_eq!(line.answer().await, "POST /a x", "{kind:?}");
+        silence(REST * 2).await;
+        line.write("\r\n").await;
+        silence(TIMEOUTS.head * 2).await; // longer than a head may take that has begun
+        line.write("GET /b HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        assert_eq!(line.answer().await, "GET /b ", "{kind:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_rest_gives_no_more_time() {
     on_each(async |kind| {
         let mut line = Line::open(kind).await;
