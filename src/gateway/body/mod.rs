@@ -110,6 +110,11 @@ impl Reservation {
         grown.is_ok()
     }
 
+    /// Takes as much more as makes `bytes` in all, or says no and takes nothing.
+    fn cover(&mut self, bytes: usize) -> bool {
+        self.grow(bytes.saturating_sub(self.bytes))
+    }
+
     fn give_back(&mut self) {
         if self.bytes > 0 {
             self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
