@@ -13,8 +13,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::FRESH;
 use super::socket::Socket;
 
-/// How long a connection is idle before it rests. One that carries requests all the time never does: making hyper's state
-/// anew costs some per cent of a request.
+/// How long a connection is idle before it rests. A rest and the waking from it take 11,000 instructions, a third of a
+/// request: at most once a second, and never on a connection that carries requests all the time.
 pub(super) const REST: Duration = Duration::from_secs(1);
 
 /// A connection at rest.
