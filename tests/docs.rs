@@ -46,11 +46,7 @@ fn every_errcode_of_the_token_endpoints_is_in_the_table() {
 
 #[test]
 fn every_errcode_of_ordinary_calls_is_explained_in_both_languages() {
-    let code = fs::read_to_string("src/wechat/call_advice.rs").unwrap();
-    let (_, rows) = code.split_once("static ADVICE").unwrap();
-    let rows = rows.split("];").next().unwrap().replace(char::is_whitespace, "");
-    let known: BTreeSet<i64> = rows.split('(').filter_map(|row| row.split(',').next()?.parse().ok()).collect();
-    assert!(known.len() > 30);
+    let known = ordinary_errcodes();
     for (document, head) in [
         (include_str!("../docs/troubleshooting.md"), "| errcode | what it means |"),
         (include_str!("../docs/troubleshooting.zh-CN.md"), "| errcode | 意思 |"),
@@ -59,6 +55,31 @@ fn every_errcode_of_ordinary_calls_is_explained_in_both_languages() {
             .flat_map(|cells| cells[0].split(", ").filter_map(|code| code.parse().ok()).collect::<Vec<i64>>());
         assert_eq!(known, explained.collect());
     }
+}
+
+#[test]
+fn every_advice_for_ordinary_calls_has_its_source_in_wechat_md() {
+    let (_, section) = include_str!("../docs/wechat.md").split_once("### Errcodes of ordinary calls").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let named = section.split(|c: char| !(c.is_ascii_digit() || c == '-')).filter_map(|word| word.parse::<i64>().ok());
+    let named: BTreeSet<i64> = named.filter(|number| !(0..40_000).contains(number)).collect();
+    assert_eq!(named, ordinary_errcodes());
+}
+
+#[test]
+fn every_kind_of_trouble_is_in_the_table_and_the_page_says_it_in_chinese() {
+    let code = fs::read_to_string("src/admin/trouble.rs").unwrap();
+    let (code, _) = code.split_once("#[cfg(test)]").unwrap();
+    let is_kind = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let kinds: BTreeSet<&str> = code.split('"').skip(1).step_by(2).filter(is_kind).collect();
+    assert!(kinds.len() > 5, "{kinds:?}");
+    for rows in in_both(["| trouble | what it means |", "| 问题 | 意思 |"]) {
+        assert_eq!(kinds, rows.iter().map(|cells| cells[0].trim_matches('`')).collect());
+    }
+    let (_, words) = include_str!("../src/admin/page/words.js").split_once("    trouble: {\n").unwrap();
+    let words = words.split("\n    },").next().unwrap();
+    let said = words.lines().filter_map(|line| line.strip_prefix("      ")?.split_once(": (")).map(|(kind, _)| kind);
+    assert_eq!(kinds, said.collect());
 }
 
 #[test]
@@ -189,6 +210,16 @@ fn documents() -> Vec<(PathBuf, String)> {
     let files = fs::read_dir("docs").unwrap().chain(fs::read_dir(".").unwrap()).map(|entry| entry.unwrap().path());
     let documents = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     documents.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The errcodes of ordinary calls for which there is advice.
+fn ordinary_errcodes() -> BTreeSet<i64> {
+    let code = fs::read_to_string("src/wechat/call_advice.rs").unwrap();
+    let (_, rows) = code.split_once("static ADVICE").unwrap();
+    let rows = rows.split("];").next().unwrap().replace(char::is_whitespace, "");
+    let known: BTreeSet<i64> = rows.split('(').filter_map(|row| row.split(',').next()?.parse().ok()).collect();
+    assert!(known.len() > 30);
+    known
 }
 
 /// The text of every file under `src/`.

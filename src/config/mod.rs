@@ -26,6 +26,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use environment::Environment;
 pub use load::{Loaded, Source, load, parse};
 pub use problem::{Problem, Problems};
+pub(crate) use url::known_addresses;
 pub(crate) use value::checked_name;
 
 /// Everything that the program may trust about its configuration.
@@ -428,6 +429,16 @@ pub struct Traces {
     pub ca_file: Option<PathBuf>,
     /// `timeout`: one export; default 10 s.
     pub timeout: Duration,
+}
+
+impl PartialEq for Traces {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { endpoint, sample, service_name, headers, ca_file, timeout } = self;
+        let exposed = |(name, value): &'_ (String, SecretString)| (name.clone(), value.expose_secret().to_owned());
+        (endpoint, sample, service_name) == (&other.endpoint, &other.sample, &other.service_name)
+            && (ca_file, timeout) == (&other.ca_file, &other.timeout)
+            && headers.iter().map(exposed).eq(other.headers.iter().map(exposed))
+    }
 }
 
 /// How the log is written.

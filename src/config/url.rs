@@ -2,6 +2,8 @@
 //!
 //! No message repeats a URL: it may carry a password.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
@@ -70,8 +72,8 @@ pub(super) fn redis(text: &SecretString) -> Result<RedisUrl, String> {
     let url = Url::parse(text.expose_secret()).map_err(|_| RIGHT)?;
     let (address, database) = match url.scheme() {
         "redis" | "rediss" => {
-            let host = url.host_str().filter(|host| !host.is_empty() && url.query().is_none());
-            let host = host.ok_or(RIGHT)?.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+            let host = host(&url).filter(|host| !host.is_empty() && url.query().is_none());
+            let host = host.ok_or(RIGHT)?.to_ascii_lowercase();
             let tls = url.scheme() == "rediss";
             (RedisAddress::Tcp { host, port: port(&url, 6379)?, tls }, url.path().trim_start_matches('/'))
         }
@@ -94,11 +96,24 @@ pub(super) fn redis(text: &SecretString) -> Result<RedisUrl, String> {
     })
 }
 
-/// The host without brackets, where nothing follows the authority.
+/// The addresses of a URL's host, if that takes no asking: it is an IP address, or `localhost`, which is both loopback
+/// addresses whatever name servers say (RFC 6761 §6.3).
+pub(crate) fn known_addresses(url: &Url) -> Vec<IpAddr> {
+    match host(url) {
+        Some("localhost") => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        host => host.and_then(|host| host.parse().ok()).into_iter().collect(),
+    }
+}
+
+/// The host, without the brackets around an IPv6 address.
+fn host(url: &Url) -> Option<&str> {
+    url.host_str().map(|host| host.trim_start_matches('[').trim_end_matches(']'))
+}
+
+/// The host, where nothing follows the authority.
 fn only_host(url: &Url) -> Option<String> {
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    let host = url.host_str().filter(|_| bare)?;
-    Some(host.trim_start_matches('[').trim_end_matches(']').to_owned())
+    host(url).filter(|_| bare).map(str::to_owned)
 }
 
 fn port(url: &Url, default: u16) -> Result<u16, String> {
@@ -223,6 +238,19 @@ mod tests {
         ] {
             let message = collector(Value::from(text)).unwrap_err();
             assert!(!message.contains("hidden"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_addresses_of_a_host_are_known_where_nobody_must_be_asked() {
+        for (text, expected) in [
+            ("http://127.0.0.1:4318/", &["127.0.0.1"][..]),
+            ("http://[2001:DB8::1]/", &["2001:db8::1"]),
+            ("http://LocalHost:4318/", &["127.0.0.1", "::1"]),
+            ("http://collector:4318/", &[]),
+        ] {
+            let addresses = known_addresses(&Url::parse(text).unwrap());
+            assert_eq!(addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>(), expected, "{text}");
         }
     }
 

@@ -236,8 +236,8 @@ impl Error {
         }
     }
 
-    /// Says it once, with the request's name and the path only: the query may hold secrets that are not ours to know. What is the caller's own
-    /// doing is for whoever looks closely.
+    /// Says it once, with the request's name and the path only: the query may hold secrets that are not ours to know. What
+    /// is the caller's own doing is for whoever looks closely.
     pub(super) fn log(&self, head: &Parts, request_id: &RequestId) {
         let (method, path, kind) = (&head.method, head.uri.path(), self.kind().name());
         if matches!(self, Self::Spool(_) | Self::TooBusy | Self::NoToken(_) | Self::Upstream(_)) {

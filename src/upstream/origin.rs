@@ -105,7 +105,8 @@ impl Origin {
         };
         match self.exchange(connection, request).await {
             Err(failed) if used && failed.may_repeat(repeatable) => {
-                tracing::debug!(request_id = %request.id(), error = %failed.error, "a kept connection was dead; once more on a new one");
+                let (request_id, error) = (request.id(), &failed.error);
+                tracing::debug!(%request_id, %error, "a kept connection was dead; once more on a new one");
             }
             outcome if used => return outcome.map_err(Failed::on_kept_connection),
             outcome => return outcome,

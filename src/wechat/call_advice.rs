@@ -1,4 +1,4 @@
-//! What the errcodes of ordinary calls ask for (WeChat's documentation, global return codes).
+//! What the errcodes of ordinary calls ask for (wechat.md §2, which says what each rests on).
 
 /// What an errcode in the answer to an ordinary call means, and what to do about it; `None` for those that are about the
 /// content of one call, of which there are some thousand.

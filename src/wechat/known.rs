@@ -1,4 +1,6 @@
 //! The endpoints that are known by name: what may be shown of a path where few values are wanted.
+//!
+//! Only spans ask, so the linker leaves the table out of a program without the feature `otlp`.
 
 use std::sync::LazyLock;
 

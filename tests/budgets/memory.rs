@@ -49,7 +49,8 @@ async fn the_program_at_rest_and_connections_that_wait_take_little_memory() {
     sleep(REST).await;
     let at_rest = (memory(&program) - start) / CONNECTIONS as f64;
     println!(
-        "{start} KiB at start, {own} of it its own; {unused:.2} KiB a connection before its first byte, {used:.2} KiB after a request, {at_rest:.2} KiB at rest"
+        "{start} KiB at start, {own} of it its own; {unused:.2} KiB a connection before its first byte, {used:.2} KiB \
+         after a request, {at_rest:.2} KiB at rest"
     );
     assert!(start <= AT_START && own <= OWN_AT_START && unused <= UNUSED_CONNECTION);
     assert!(used <= USED_CONNECTION && at_rest <= USED_CONNECTION);

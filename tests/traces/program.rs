@@ -105,6 +105,25 @@ async fn a_reload_leads_spans_elsewhere_and_what_was_under_way_still_arrives() {
 }
 
 #[tokio::test]
+async fn a_reload_that_changes_nothing_of_traces_loses_none_that_wait() {
+    let (wechat, mut collector) = (sandbox().await, Collector::start().await);
+    let mut program = Program::run(&configured(&wechat, &collector.traces("")));
+    let busy = |seconds: u32| {
+        let busy = hyper::Response::builder().status(StatusCode::SERVICE_UNAVAILABLE);
+        busy.header("retry-after", seconds).body(Default::default()).unwrap()
+    };
+    collector.answer([busy(1), busy(0)]);
+    get(&mut program, "waits").await;
+    let first = collector.export().await.bytes;
+    let otherwise = format!("{}[heal]\npause = '7ms'\n", collector.traces(""));
+    std::fs::write(program.directory().join("config.toml"), configured(&wechat, &otherwise)).unwrap();
+    program.signal("HUP");
+    program.says("was read again and is in force").await;
+    // One that was told to end would have tried once more and given up.
+    assert!(first == collector.export().await.bytes && first == collector.export().await.bytes);
+}
+
+#[tokio::test]
 async fn a_collector_that_is_the_gateway_itself_is_refused() {
     let wechat = sandbox().await;
     let mut program = Program::run(&configured(&wechat, ""));

@@ -1,6 +1,5 @@
 //! `[traces]`.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use hyper::header::{self, HeaderName};
@@ -10,7 +9,7 @@ use toml::Value;
 
 use crate::config::section::Section;
 use crate::config::value::{duration, part, path, text};
-use crate::config::{Traces, disk, secret_source, url};
+use crate::config::{Traces, disk, known_addresses, secret_source, url};
 
 pub(super) fn traces(section: &mut Section<'_>) -> Traces {
     let endpoint = section.read("endpoint", url::collector).ok().flatten();
@@ -39,8 +38,7 @@ pub(super) fn traces(section: &mut Section<'_>) -> Traces {
 
 /// A name that this machine has for itself besides `localhost` is not known here.
 fn goes_in_the_clear(endpoint: &Url) -> bool {
-    let host = endpoint.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let is_near = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
+    let is_near = known_addresses(endpoint).iter().any(|ip| ip.to_canonical().is_loopback());
     endpoint.scheme() == "http" && !is_near
 }
 

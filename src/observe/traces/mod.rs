@@ -1,5 +1,6 @@
 //! Traces of requests, for OpenTelemetry: `otlp`, in a build with the feature of that name, and `absent`, which is as large
-//! as nothing, in every other. Which of the two is there is decided here, and nobody else asks.
+//! as nothing, in every other. Which of the two is there is decided here. Only `config/validate/traces.rs`, which is below and
+//! cannot ask here, looks at the feature as well: without it, `traces.endpoint` is refused.
 //!
 //! A request notes its steps in a [`Trace`] if it is sampled. What it came to is made into spans once, in its end, from that
 //! and from what is [`Seen`](super::Seen) of it.

@@ -15,9 +15,11 @@ const FULL: usize = 512;
 /// … and how long its first one waits for others.
 const OLD: Duration = Duration::from_secs(1);
 
-/// The pause before a batch is sent again: doubled from the first to the longest.
+/// The pause before a batch is sent again: doubled from the first to the longest …
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// … and the shortest that a collector may ask for: `Retry-After: 0` again and again must not keep us busy.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What takes spans from the queue.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ impl Batches {
                     Err(Refusal::Passing(reason, asked)) => {
                         self.say_refused(&reason);
                         let jitter = 0.8 + 0.4 * fastrand::f64(); // gateways that lost their collector together
-                        self.rest(asked.unwrap_or(pause.mul_f64(jitter)).min(LONGEST_PAUSE)).await;
+                        self.rest(within_reason(asked.unwrap_or(pause.mul_f64(jitter)))).await;
                         pause = (2 * pause).min(LONGEST_PAUSE);
                     }
                 }
@@ -97,6 +99,27 @@ impl Batches {
     fn say_refused(&mut self, reason: &str) {
         if !std::mem::replace(&mut self.refused, true) {
             tracing::warn!("the collector takes no traces, and requests go on without: {reason}");
+        }
+    }
+}
+
+/// A pause of any length, made one that neither keeps us busy nor keeps spans for long.
+fn within_reason(pause: Duration) -> Duration {
+    pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collector_that_asks_for_no_pause_gets_a_short_one_and_one_that_asks_for_a_day_is_asked_before() {
+        for (asked, pause) in [
+            (Duration::ZERO, Duration::from_millis(100)),
+            (Duration::from_secs(7), Duration::from_secs(7)),
+            (Duration::from_secs(86_400), Duration::from_secs(30)),
+        ] {
+            assert_eq!(within_reason(asked), pause);
         }
     }
 }

@@ -8,6 +8,7 @@
 mod attributes;
 mod batches;
 mod collector;
+mod exporter;
 mod notes;
 mod parent;
 mod queue;
@@ -15,20 +16,17 @@ mod spans;
 mod tally;
 mod trace;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use hyper::header::HeaderMap;
-use reqwest::Url;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{PATIENCE, Spans};
-use crate::config;
-use crate::egress::{EgressError, OwnListeners};
 use batches::Batches;
-use collector::Collector;
+pub use exporter::Exporter;
+use exporter::Origin;
 use parent::parent;
 use queue::{Queue, queue};
 use tally::Tally;
@@ -46,48 +44,24 @@ pub struct Traces {
 /// What requests ask.
 #[derive(Debug)]
 struct InForce {
-    sample: f64,
+    origin: Origin,
     queue: Arc<Queue>,
 }
 
-/// A collector that is to be put into force.
-#[derive(Debug)]
-pub struct Exporter {
-    sample: f64,
-    collector: Collector,
-}
-
-impl Exporter {
-    /// Prepares what `config` asks for; `None` where it asks for nothing. The gateway itself listens on `own`.
-    ///
-    /// # Errors
-    /// There is nothing to hold the collector's certificate against, or it is the gateway.
-    pub fn prepare(config: &config::Traces, own: &[SocketAddr]) -> Result<Option<Self>, EgressError> {
-        let Some(endpoint) = &config.endpoint else { return Ok(None) };
-        if let Some(address) = address(endpoint).filter(|&address| OwnListeners::new(own.to_vec()).contains(address)) {
-            return Err(EgressError::OwnCollector(address));
-        }
-        Ok(Some(Self { sample: config.sample, collector: Collector::new(config, endpoint.clone())? }))
-    }
-}
-
-/// Where it is, if that takes no asking.
-fn address(endpoint: &Url) -> Option<SocketAddr> {
-    let host = endpoint.host_str()?.trim_start_matches('[').trim_end_matches(']');
-    let ip = if host == "localhost" { Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)) } else { host.parse() };
-    Some(SocketAddr::new(ip.ok()?, endpoint.port_or_known_default()?))
-}
-
 impl Traces {
-    /// Hands spans to this exporter from now on. What the one before still has goes where it was to go. On the runtime that
-    /// is to carry the work.
+    /// Hands spans to this exporter from now on. What the one before still has goes where it was to go; one that would be
+    /// the same again goes on. On the runtime that is to carry the work.
     pub fn put_into_force(&self, exporter: Option<Exporter>) {
+        let before = self.in_force.load();
+        if before.as_ref().map(|before| &before.origin) == exporter.as_ref().map(|exporter| &exporter.origin) {
+            return;
+        }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
-        let in_force = exporter.map(|Exporter { sample, collector }| {
+        let in_force = exporter.map(|Exporter { origin, collector }| {
             let (queue, waiting) = queue(&self.tally);
             tasks.spawn(Batches::new(waiting, Arc::clone(&self.tally)).run(collector));
-            Arc::new(InForce { sample, queue: Arc::new(queue) })
+            Arc::new(InForce { origin, queue: Arc::new(queue) })
         });
         self.in_force.store(in_force);
     }
@@ -95,8 +69,9 @@ impl Traces {
     /// Waits until the collector has what requests have left, but no longer than [`PATIENCE`].
     pub async fn finish(&self) {
         self.in_force.store(None);
-        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        let _ = timeout(PATIENCE, tasks.join_all()).await;
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        // Not `join_all`, which panics when a task has.
+        let _ = timeout(PATIENCE, async { while tasks.join_next().await.is_some() {} }).await;
     }
 
     /// What became of spans.
@@ -107,9 +82,57 @@ impl Traces {
     /// A request begins: whether it is traced, its caller says, else the draw.
     pub(in crate::observe) fn begin(&self, headers: &HeaderMap) -> Trace {
         let in_force = self.in_force.load();
-        let Some(InForce { sample, queue }) = in_force.as_deref() else { return Trace::none() };
+        let Some(InForce { origin, queue }) = in_force.as_deref() else { return Trace::none() };
         let parent = parent(headers);
-        let sampled = parent.as_ref().map_or_else(|| fastrand::f64() < *sample, |parent| parent.sampled);
+        let sampled = parent.as_ref().map_or_else(|| fastrand::f64() < origin.config.sample, |parent| parent.sampled);
         if sampled { Trace::begin(queue, parent, headers) } else { Trace::none() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::exporter::test_config;
+    use super::*;
+
+    const ENDPOINT: &str = "http://127.0.0.1:9/v1/traces";
+
+    #[tokio::test]
+    async fn an_exporter_that_would_be_the_same_goes_on_and_any_other_takes_its_place() {
+        let traces = Traces::default();
+        let ca_file = tempfile::NamedTempFile::new().unwrap();
+        let mut config = test_config(ENDPOINT);
+        config.ca_file = Some(ca_file.path().to_owned());
+        let reload = |config: &_| {
+            let before = traces.in_force.load_full();
+            traces.put_into_force(Exporter::prepare(config, &[]).unwrap());
+            let after = traces.in_force.load_full();
+            !before.zip(after).is_some_and(|(before, after)| Arc::ptr_eq(&before, &after))
+        };
+        let expect = |is_another, config: &_, what: &str| assert_eq!(reload(config), is_another, "{what}");
+        expect(true, &config, "the first");
+        expect(false, &config, "nothing has changed");
+        fs::write(ca_file.path(), "another").unwrap();
+        expect(true, &config, "the content of the file");
+        config.sample = 0.5;
+        expect(true, &config, "the sample");
+        for value in ["one", "two"] {
+            config.headers = vec![("x-api-key".to_owned(), value.into())];
+            expect(true, &config, "a secret");
+        }
+        expect(false, &config, "nothing has changed");
+        config.endpoint = Some("http://127.0.0.1:10/v1/traces".parse().unwrap());
+        expect(true, &config, "the endpoint");
+        config.endpoint = None;
+        expect(true, &config, "none any more");
+        assert!(traces.in_force.load().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_stop_goes_on_where_a_task_has_panicked() {
+        let traces = Traces::default();
+        traces.tasks.lock().unwrap().spawn(async { panic!("as a fault in wxgate would") });
+        traces.finish().await;
     }
 }
