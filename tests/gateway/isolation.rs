@@ -66,6 +66,22 @@ async fn while_one_request_is_healed_and_the_token_is_fetched_anew_all_others_ar
 
 /// Each worker has connections to WeChat of its own, so those tell which worker a caller is on.
 #[tokio::test]
+async fn while_a_token_is_fetched_ahead_of_its_end_all_are_served() {
+    let (wechat, gate) = (sandbox().await, Gate::new());
+    let gateway = Gateway::with(&wechat, "admin.address = '127.0.0.1:0'").await;
+    let mut all = callers(&gateway).await;
+    all_are_served(&mut all).await;
+    wechat.world().faults().add(Fault::at(STABLE).hold(&gate));
+    let mut operator = Caller::connect(gateway.admin.unwrap()).await;
+    operator.request("POST", "/accounts/main/refresh", &[("X-Wxgate-Admin", "1")], b"").await;
+    gate.held(1).await;
+    all_are_served(&mut all).await;
+    gate.open();
+    assert_eq!(operator.reply().await.status, 200);
+    all_are_served(&mut all).await;
+}
+
+#[tokio::test]
 async fn a_few_callers_that_stay_are_spread_evenly_over_the_workers() {
     let wechat = sandbox().await;
     let gateway = Gateway::with(&wechat, "").await; // with two workers
