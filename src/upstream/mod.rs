@@ -3,7 +3,7 @@
 //!
 //! An exchange runs in the task of the caller that waits for it, over an HTTP client of our own ([`http1`]) and an idle
 //! stack of our own. hyper-util's pooled client hops threads and rebuilds each URI, 7,300 instructions a request; hyper's
-//! `client::conn` below it takes a second task and two channels, 13,000 (docs/performance.md).
+//! `client::conn` below it takes a second task and two channels, 8,000.
 
 mod alarm;
 mod answer;
