@@ -2,10 +2,11 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use tokio::task::coop::unconstrained;
-use tokio::time::{Instant, sleep_until};
+use tokio::task::coop::{Unconstrained, unconstrained};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::protocol::Graceful;
 use super::pulse::{Overdue, Pulse};
@@ -29,81 +30,25 @@ pub(super) struct Farewell<'a, F> {
 }
 
 /// Lets a connection run to its end or its rest; from its `farewell` on, it ends with what it is doing.
-///
-/// The farewell and the deadline are asked only when something may have happened to them. Each has this task's waker from
-/// the first time, and asking again would take two locks a request. They are asked outside the task's budget: when a
-/// connection has used that up, they would be pending without a waker.
 pub(super) async fn drive(
     mut connection: Pin<&mut impl Graceful>,
     pulse: &Pulse,
-    mut timeouts: Timeouts,
+    timeouts: Timeouts,
     farewell: Farewell<'_, impl Future<Output = ()>>,
 ) -> Ended {
-    let Farewell { stage, due: farewell } = farewell;
-    let mut farewell = pin!(unconstrained(farewell));
-    let mut farewell_wakes = false;
-    let mut ending = None;
     let look = pulse.look(&timeouts);
-    let mut deadline = pin!(sleep_until(Instant::now() + look));
-    let mut deadline_wakes = false;
-    let outcome = poll_fn(|cx| {
-        loop {
-            if let Poll::Ready(outcome) = connection.as_mut().poll(cx) {
-                return Poll::Ready(Outcome::Ended(outcome));
-            }
-            // From the first stage on always: each stage that comes uses a waker up.
-            let may_be_due = ending.is_none() && (!farewell_wakes || stage.has_reached(Stage::Leaving));
-            farewell_wakes = true;
-            if may_be_due && farewell.as_mut().poll(cx).is_ready() {
-                // hyper would wait for the first bytes of an HTTP/2 caller to say goodbye to it.
-                if pulse.awaits_preface() {
-                    return Poll::Ready(Outcome::Ended(Ok(())));
-                }
-                // hyper would wait for the caller's word on its farewell.
-                timeouts.idle = FRESH;
-                ending = Some(Instant::now() + FRESH);
-                connection.as_mut().graceful_shutdown();
-                continue;
-            }
-            // Set anew only when a deadline comes nearer: most requests leave the timer alone.
-            let due = pulse.due(&timeouts).map(|(due, overdue)| match overdue {
-                Overdue::Rest | Overdue::Idle => (ending.map_or(due, |ending| due.max(ending)), overdue),
-                Overdue::Stuck => (due, overdue),
-            });
-            if let Some((due, _)) = due.filter(|(due, _)| *due < deadline.deadline()) {
-                deadline.as_mut().reset(due);
-                deadline_wakes = false;
-            }
-            if deadline_wakes && !deadline.is_elapsed() {
-                return Poll::Pending;
-            }
-            deadline_wakes = pin!(unconstrained(deadline.as_mut())).poll(cx).is_pending();
-            if deadline_wakes {
-                return Poll::Pending;
-            }
-            match due {
-                Some((due, overdue)) if due <= Instant::now() => {
-                    if overdue == Overdue::Stuck || ending.is_some() {
-                        return Poll::Ready(Outcome::GivenUp);
-                    }
-                    if overdue == Overdue::Rest {
-                        match connection.as_mut().poll_rest(cx) {
-                            Poll::Ready(Ok(())) => return Poll::Ready(Outcome::AtRest),
-                            Poll::Ready(Err(error)) => return Poll::Ready(Outcome::Ended(Err(error))),
-                            Poll::Pending => ending = Some(Instant::now() + FRESH),
-                        }
-                        continue;
-                    }
-                    ending = Some(due);
-                    connection.as_mut().graceful_shutdown();
-                }
-                Some((due, _)) => deadline.as_mut().reset(due),
-                None => deadline.as_mut().reset(Instant::now() + look),
-            }
-        }
-    })
-    .await;
-    match outcome {
+    let mut course = Course {
+        pulse,
+        timeouts,
+        stage: farewell.stage,
+        farewell: pin!(unconstrained(farewell.due)),
+        farewell_wakes: false,
+        deadline: pin!(sleep_until(Instant::now() + look)),
+        deadline_wakes: false,
+        look,
+        ending: None,
+    };
+    match poll_fn(|cx| course.poll(connection.as_mut(), cx)).await {
         Outcome::AtRest => return Ended::AtRest,
         Outcome::Ended(Ok(())) => {}
         Outcome::Ended(Err(error)) => {
@@ -126,11 +71,112 @@ enum Outcome {
     AtRest,
 }
 
+/// How far a connection has come.
+///
+/// The farewell and the deadline are asked only when something may have happened to them. Each has this task's waker from
+/// the first time, and asking again would take two locks a request. They are asked outside the task's budget: when a
+/// connection has used that up, they would be pending without a waker.
+struct Course<'a, F> {
+    pulse: &'a Pulse,
+    timeouts: Timeouts,
+    stage: &'a Follower,
+    farewell: Pin<&'a mut Unconstrained<F>>,
+    farewell_wakes: bool,
+    deadline: Pin<&'a mut Sleep>,
+    deadline_wakes: bool,
+    /// After how long the pulse is looked at again, where it has no deadline.
+    look: Duration,
+    /// Until when it has time to end, once it has been asked to.
+    ending: Option<Instant>,
+}
+
+impl<F: Future<Output = ()>> Course<'_, F> {
+    fn poll(&mut self, mut connection: Pin<&mut impl Graceful>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        loop {
+            if let Poll::Ready(outcome) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Outcome::Ended(outcome));
+            }
+            if self.is_farewell_due(cx) {
+                // hyper would wait for the first bytes of an HTTP/2 caller to say goodbye to it.
+                if self.pulse.awaits_preface() {
+                    return Poll::Ready(Outcome::Ended(Ok(())));
+                }
+                // hyper would wait for the caller's word on its farewell.
+                self.timeouts.idle = FRESH;
+                self.ending = Some(Instant::now() + FRESH);
+                connection.as_mut().graceful_shutdown();
+                continue;
+            }
+            let due = self.due();
+            ready!(self.poll_deadline(due, cx));
+            if let Some(outcome) = self.end_if_overdue(due, connection.as_mut(), cx) {
+                return Poll::Ready(outcome);
+            }
+        }
+    }
+
+    fn is_farewell_due(&mut self, cx: &mut Context<'_>) -> bool {
+        // From the first stage on always: each stage that comes uses a waker up.
+        let may_be_due = self.ending.is_none() && (!self.farewell_wakes || self.stage.has_reached(Stage::Leaving));
+        self.farewell_wakes = true;
+        may_be_due && self.farewell.as_mut().poll(cx).is_ready()
+    }
+
+    fn due(&self) -> Option<(Instant, Overdue)> {
+        self.pulse.due(&self.timeouts).map(|(due, overdue)| match overdue {
+            Overdue::Rest | Overdue::Idle => (self.ending.map_or(due, |ending| due.max(ending)), overdue),
+            Overdue::Stuck => (due, overdue),
+        })
+    }
+
+    /// The timer is set anew only when a deadline comes nearer: most requests leave it alone, and it goes off too early.
+    fn poll_deadline(&mut self, due: Option<(Instant, Overdue)>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some((due, _)) = due.filter(|(due, _)| *due < self.deadline.deadline()) {
+            self.deadline.as_mut().reset(due);
+            self.deadline_wakes = false;
+        }
+        if self.deadline_wakes && !self.deadline.is_elapsed() {
+            return Poll::Pending;
+        }
+        let gone_off = pin!(unconstrained(self.deadline.as_mut())).poll(cx);
+        self.deadline_wakes = gone_off.is_pending();
+        gone_off
+    }
+
+    /// Now that the timer has gone off: how the connection ends, if it is time for that.
+    fn end_if_overdue(
+        &mut self,
+        due: Option<(Instant, Overdue)>,
+        connection: Pin<&mut impl Graceful>,
+        cx: &mut Context<'_>,
+    ) -> Option<Outcome> {
+        let now = Instant::now();
+        let Some((due, overdue)) = due.filter(|(due, _)| *due <= now) else {
+            self.deadline.as_mut().reset(due.map_or(now + self.look, |(due, _)| due));
+            return None;
+        };
+        match overdue {
+            _ if self.ending.is_some() => Some(Outcome::GivenUp),
+            Overdue::Stuck => Some(Outcome::GivenUp),
+            Overdue::Idle => {
+                self.ending = Some(due);
+                connection.graceful_shutdown();
+                None
+            }
+            Overdue::Rest => match connection.poll_rest(cx) {
+                Poll::Ready(Ok(())) => Some(Outcome::AtRest),
+                Poll::Ready(Err(error)) => Some(Outcome::Ended(Err(error))),
+                Poll::Pending => {
+                    self.ending = Some(now + FRESH);
+                    None
+                }
+            },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::task::Context;
-    use std::time::Duration;
-
     use tokio::task::coop::consume_budget;
     use tokio::time::timeout;
 

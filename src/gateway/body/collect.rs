@@ -73,6 +73,19 @@ enum Kept {
 }
 
 impl Kept {
+    /// The memory that it takes with so much more in it.
+    fn size_with(&self, more: usize) -> usize {
+        match self {
+            Self::Nothing => more,
+            Self::Piece(first) => first.len() + more,
+            // It doubles when it grows.
+            Self::Memory(bytes) | Self::File(_, bytes) if bytes.len() + more > bytes.capacity() => {
+                2 * bytes.capacity() + more
+            }
+            Self::Memory(bytes) | Self::File(_, bytes) => bytes.capacity(),
+        }
+    }
+
     /// What of it is in memory.
     fn into_bytes(self) -> Bytes {
         match self {
@@ -95,14 +108,7 @@ impl Growing {
     /// Keeps it in memory; gives it back where it belongs in the file.
     fn keep(&mut self, data: Bytes, limits: &Limits) -> Result<(), Bytes> {
         let fits = self.length <= limits.memory as u64 && !matches!(self.kept, Kept::File(..));
-        let needed = match &self.kept {
-            // It doubles when it grows.
-            Kept::Memory(bytes) if bytes.len() + data.len() > bytes.capacity() => 2 * bytes.capacity() + data.len(),
-            Kept::Memory(bytes) => bytes.capacity(),
-            Kept::Piece(first) => first.len() + data.len(),
-            Kept::Nothing | Kept::File(..) => data.len(),
-        };
-        if !fits || !self.reservation.cover(needed) {
+        if !fits || !self.reservation.cover(self.kept.size_with(data.len())) {
             return Err(data);
         }
         self.kept = match std::mem::replace(&mut self.kept, Kept::Nothing) {
