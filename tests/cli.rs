@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may; clippy.toml's leave does not reach the helpers")]
 
 use std::fs::{self, Permissions};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 use wxgate::sandbox::{Account, DEFAULT_APPID, DEFAULT_SECRET, Fetches, STABLE, Sandbox, Settings, StableEndpoint};
 
 /// What a run of the program left behind.
@@ -127,7 +129,10 @@ async fn a_check_never_supersedes_productions_token() {
 
 #[tokio::test]
 async fn a_check_of_an_unreachable_wechat_is_a_problem() {
-    let address = sandbox().await.address(); // gone by now
+    // Bound, and nobody listens on it: a port that was let go of may be another test's WeChat by now.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = nobody.local_addr().unwrap();
     let config = format!("upstream.base_url = 'http://{address}'\n[[account]]\nappid = 'wx1'\nsecret = 's'\n");
     let run = wxgate(&["check"], Some(&config), &[]).await;
     assert_eq!(run.exit, 1);
